@@ -1,0 +1,3 @@
+module github.com/durusdb/durus
+
+go 1.26
