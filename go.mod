@@ -1,3 +1,13 @@
 module github.com/durusdb/durus
 
-go 1.26
+go 1.26.0
+
+require (
+	github.com/anishathalye/porcupine v1.3.1
+	github.com/gofrs/flock v0.13.1
+	github.com/vmihailenco/msgpack/v5 v5.4.1
+	golang.org/x/sys v0.49.0
+	pgregory.net/rapid v1.3.0
+)
+
+require github.com/vmihailenco/tagparser/v2 v2.0.0 // indirect
