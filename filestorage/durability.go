@@ -1,0 +1,446 @@
+package filestorage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/durusdb/durus/storage"
+	"github.com/durusdb/durus/vfs"
+)
+
+// This file is section 6 of the design, the part behind "append": when a
+// commit is durable, who may say so, and what a View may show. The rules were
+// model-checked; each of them, left out, loses something. In their words:
+//
+//	R1  A handle has at most one fdatasync in flight; a commit is covered by
+//	    one that began after its append.                          (flight)
+//	R2  Commits covered by a failed one get ErrUnknownOutcome.     (settle)
+//	R3  A handle vouches only for bytes written after its descriptor was
+//	    opened and after its last failed sync: `unvouched` is the end of the
+//	    others, taken after the failed call has returned, as the greater of
+//	    the file's size and the handle's end.          (openLineage, syncOnce)
+//	R4  Bytes between what is known to be durable and `unvouched` are written
+//	    again under the commit lock, as they are read and validated there,
+//	    before the handle syncs for anybody.                     (rewrite)
+//	R5  A handle that was just opened or had to reopen the lock file is cold:
+//	    it makes what is valid beyond W durable before its first transaction;
+//	    a sync begun before the reopening does not count.          (warmUp)
+//	R6  The mark is raised after the sync, under its latch, and only raised;
+//	    just before, the header of the frame that it will name is read again.
+//	                                                                (raise)
+//	R7  After writing the mark the lock file's link count is looked at; 0:
+//	    reopen and raise there too.                                 (raise)
+//	R8  Only a holder of the commit lock replaces a mark that names no frame
+//	    of his file.                                          (replaceMark)
+//	R9  The directory is synced before the first acknowledgement, View and
+//	    raise of a lineage.                                       (syncDir)
+//	R10 Success is reported after the mark covers the commit.       (settle)
+//	R11 V is the mark, or one read earlier, extended over frames that promise
+//	    nothing, up to the first that does.          (raiseBase, publish)
+//
+// W and what the handle believes durable are one number, `base`: the greatest
+// of the marks on its chain that it or the writer of any frame has read.
+
+// durability is guarded by lineage.mu.
+type durability struct {
+	base        int64  // everything before is on the disk
+	baseSum     uint32 // checksum of the frame that ends there, if a mark told
+	unvouched   int64  // R3
+	incarnation uint64 // of the lock file
+	warm        bool   // R5
+	dirSynced   bool   // R9
+	foreign     bool   // the mark names no frame of this file: R8
+	lagging     time.Time
+	flight      *flight // the sync that runs, or nil
+}
+
+// flight is one fdatasync and what follows it. claim and err are set before
+// done is closed.
+type flight struct {
+	claim int64 // end of the last frame that was appended when it began
+	err   error
+	done  chan struct{}
+}
+
+// raiseBase notes that everything before pos is durable, and lets V advance. l.mu is held.
+func (l *lineage) raiseBase(pos int64) {
+	l.dur.base = pos
+	p := l.cur.promised
+	for len(p) > 0 && p[0].end <= pos {
+		p = p[1:]
+	}
+	l.cur.promised = p
+}
+
+// settle returns nil when the mark covers everything before end.
+func (s *Storage) settle(l *lineage, end int64) error {
+	for {
+		covered, err := l.covered(end)
+		if covered || err != nil {
+			return err
+		}
+		f, mine := l.board()
+		if mine {
+			s.fly(l, f)
+		} else {
+			<-f.done
+		}
+		if f.err != nil && (mine || end <= f.claim) {
+			return f.err // R2
+		}
+	}
+}
+
+// covered looks whether the mark covers end, raised by whomever.
+func (l *lineage) covered(end int64) (bool, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.dur.base >= end && !l.dead.Load() {
+		return true, nil
+	}
+	if _, err := l.poll(); err != nil {
+		return false, err
+	}
+	return l.dur.base >= end, nil
+}
+
+// board joins the sync that runs, or starts one.
+func (l *lineage) board() (f *flight, mine bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.dur.flight != nil {
+		return l.dur.flight, false
+	}
+	l.dur.flight = &flight{done: make(chan struct{})}
+	return l.dur.flight, true
+}
+
+func (s *Storage) fly(l *lineage, f *flight) {
+	f.err = s.syncOnce(l, f)
+	l.mu.Lock()
+	l.dur.flight = nil
+	l.mu.Unlock()
+	close(f.done)
+}
+
+// syncOnce syncs the file and raises the mark over what was appended when it began.
+func (s *Storage) syncOnce(l *lineage, f *flight) error {
+	if err := s.syncDir(l); err != nil {
+		return err
+	}
+	for attempt := 0; ; attempt++ {
+		l.mu.Lock()
+		vouches := l.dur.unvouched <= l.dur.base
+		incarnation := l.dur.incarnation
+		claim := mark{salt: l.header.Salt, start: l.cur.last, end: l.cur.pos, tid: l.cur.tid, sum: l.cur.sum}
+		f.claim = claim.end
+		l.mu.Unlock()
+		if !vouches { // R4
+			if err := s.underLock(background, l, nil); err != nil {
+				return err
+			}
+			if attempt < 3 {
+				continue
+			}
+			return fmt.Errorf("durus: %s: its unconfirmed end keeps changing", l.path)
+		}
+		s.stats.syncs.Add(1)
+		if err := l.file.Sync(); err != nil {
+			l.distrust()
+			return fmt.Errorf("durus: sync %s: %w", l.path, err)
+		}
+		err := s.raise(l, claim, incarnation)
+		if errors.Is(err, errForeignMark) && attempt < 3 { // R8
+			if err := s.underLock(background, l, nil); err != nil {
+				return err
+			}
+			continue
+		}
+		return err
+	}
+}
+
+// distrust is R3, after a sync has failed.
+func (l *lineage) distrust() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	end := l.cur.pos
+	if size, err := l.file.Size(); err == nil {
+		end = max(end, size)
+	}
+	l.dur.unvouched = max(l.dur.unvouched, end)
+}
+
+var errForeignMark = errors.New("the mark names no frame of this file")
+
+// latchTimeout bounds the wait for the latch, which is held for microseconds
+// unless its holder was stopped.
+const latchTimeout = 10 * time.Second
+
+// raise writes claim into the mark and lets V advance. incarnation is that of
+// the lock file when the sync began.
+func (s *Storage) raise(l *lineage, claim mark, incarnation uint64) error {
+	for range 64 {
+		if gone, err := l.lock.Deleted(); err != nil {
+			return fmt.Errorf("durus: lock file of %s: %w", l.path, err)
+		} else if gone {
+			if err := l.lock.Reopen(); err != nil {
+				return fmt.Errorf("durus: lock file of %s: %w", l.path, err)
+			}
+		}
+		l.noteIncarnation()
+		var verdict error
+		raised := claim
+		ctx, cancel := context.WithTimeout(background, latchTimeout)
+		err := l.lock.UpdateMark(ctx, func(p *[vfs.MarkSize]byte, ok bool) bool {
+			var old mark
+			if ok {
+				old = parseMark(p)
+			}
+			raised, verdict = l.mayRaise(old, claim)
+			if verdict != nil || raised != claim {
+				return false
+			}
+			claim.put(p)
+			return true
+		})
+		cancel()
+		if err != nil {
+			return fmt.Errorf("durus: raise the durable mark of %s: %w", l.path, err)
+		}
+		if verdict != nil {
+			return verdict
+		}
+		gone, err := l.lock.Deleted() // R7
+		if err != nil {
+			return fmt.Errorf("durus: lock file of %s: %w", l.path, err)
+		}
+		if gone {
+			continue
+		}
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if err := l.meetMark(raised); err != nil {
+			return err
+		}
+		if l.dur.incarnation == incarnation && l.lock.Incarnation() == incarnation {
+			l.setWarm(true)
+		}
+		l.publish()
+		return nil
+	}
+	return fmt.Errorf("durus: the lock file of %s is deleted again and again", l.path)
+}
+
+// mayRaise decides under the latch: it returns claim to have it written, a
+// higher mark that makes it unnecessary, or an error. R6.
+func (l *lineage) mayRaise(old, claim mark) (mark, error) {
+	if claim.start > 0 {
+		h, ok, err := l.headerAt(claim.start)
+		if err != nil {
+			return mark{}, err
+		}
+		if !ok || h.sum != claim.sum || h.end() != claim.end {
+			return mark{}, l.rewoundError("the frame that was just synced is not in it any more")
+		}
+	}
+	switch {
+	case old.end == 0:
+		return claim, nil
+	case old.salt != claim.salt:
+		return mark{}, errForeignMark
+	case old == claim:
+		return old, nil
+	case old.end == headerSize:
+		return claim, nil
+	}
+	// It is changed only if it names a frame of this chain: the file's, which
+	// is ours, as the frame that was synced is still in its place.
+	h, ok, err := l.headerAt(old.start)
+	if err != nil {
+		return mark{}, err
+	}
+	if !ok || h.sum != old.sum || h.end() != old.end {
+		return mark{}, errForeignMark
+	}
+	if old.end > claim.end {
+		return old, nil
+	}
+	return claim, nil
+}
+
+// noteIncarnation makes the handle cold when it has another lock file than it
+// knew: what the mark in the old one said is lost. R5.
+func (l *lineage) noteIncarnation() (changed bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if n := l.lock.Incarnation(); n != l.dur.incarnation {
+		l.dur.incarnation = n
+		l.setWarm(false)
+		return true
+	}
+	return false
+}
+
+// setWarm is called with l.mu held.
+func (l *lineage) setWarm(warm bool) {
+	l.dur.warm = warm
+	l.ready.Store(warm && l.dur.dirSynced)
+}
+
+// replaceMark is R8: the caller holds the commit lock and l.mu, has caught up,
+// and found that the mark names no frame of this file.
+func (l *lineage) replaceMark() error {
+	base, err := l.markAt(l.dur.base)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(background, latchTimeout)
+	defer cancel()
+	err = l.lock.UpdateMark(ctx, func(p *[vfs.MarkSize]byte, ok bool) bool {
+		if ok {
+			// Somebody may have raised it to a frame of this file meanwhile.
+			if r, err := l.relationOf(parseMark(p)); err == nil && r == markOnChain {
+				return false
+			}
+		}
+		base.put(p)
+		return true
+	})
+	if err != nil {
+		return fmt.Errorf("durus: replace the durable mark of %s: %w", l.path, err)
+	}
+	l.dur.foreign = false
+	return nil
+}
+
+// markAt returns the mark that names the frame that ends at pos.
+func (l *lineage) markAt(pos int64) (mark, error) {
+	m := mark{salt: l.header.Salt, end: pos, sum: l.header.checksum()}
+	if pos == headerSize {
+		return m, nil
+	}
+	w := window{file: l.file, size: pos}
+	b, err := w.bytes(pos-trailerSize, trailerSize)
+	if err == nil {
+		m.start = pos - trailerLength(b)
+		if m.start >= headerSize && m.start < pos {
+			h, ok, err := l.headerAt(m.start)
+			if err != nil {
+				return m, err
+			}
+			if ok && h.end() == pos {
+				m.tid, m.sum = h.tid, h.sum
+				return m, nil
+			}
+		}
+		// A frame says that this place is durable and no frame ends there.
+		return m, corrupt(l.path, pos, "no frame ends at a place that was marked as durable")
+	}
+	return m, fmt.Errorf("durus: read %s: %w", l.path, err)
+}
+
+// rewrite is R4. The caller holds the commit lock and l.mu and has caught up.
+// The bytes are read, validated and written again in pieces of whole frames:
+// never bytes that were remembered, others may have cut and replaced them.
+func (l *lineage) rewrite() error {
+	const piece = 8 << 20
+	to := min(l.dur.unvouched, l.cur.pos)
+	sum, linked := uint32(0), false
+	for pos := l.dur.base; pos < to; {
+		h, ok, err := l.headerAt(pos)
+		if err != nil {
+			return err
+		}
+		if !ok || h.end() > l.cur.pos || h.length < frameHeaderSize {
+			return l.lost(pos)
+		}
+		b := make([]byte, max(h.length, min(piece, l.cur.pos-pos)))
+		if n, err := l.file.ReadAt(b, pos); n < len(b) {
+			return fmt.Errorf("durus: read %s: %w", l.path, err)
+		}
+		sc := scanner{salt: l.header.Salt, win: memWindow(b, pos)}
+		good := pos
+		for good < pos+int64(len(b)) {
+			f, v, _, err := sc.next(chain{pos: good}, false, true)
+			if err != nil {
+				return err
+			}
+			if v == verdictShort && good > pos {
+				break // cut off by the piece
+			}
+			if v != verdictWhole || linked && f.prev != sum {
+				return l.lost(good)
+			}
+			sum, linked, good = f.sum, true, f.end()
+		}
+		if _, err := l.file.Rewrite(b[:good-pos], pos); err != nil {
+			return fmt.Errorf("durus: write %s again: %w", l.path, err)
+		}
+		pos = good
+	}
+	l.dur.unvouched = 0
+	return nil
+}
+
+// lost is for a frame that was applied and that the disk did not keep: nobody
+// was told that it is safe, and what followed it goes with it.
+func (l *lineage) lost(pos int64) error {
+	l.broken.Store(true)
+	return l.rewoundError(fmt.Sprintf("the frame at byte %d was not kept by the disk", pos))
+}
+
+// syncDir is R9.
+func (s *Storage) syncDir(l *lineage) error {
+	l.mu.Lock()
+	done := l.dur.dirSynced
+	l.mu.Unlock()
+	if done {
+		return nil
+	}
+	if err := s.fs.SyncDir(l.path); err != nil {
+		return fmt.Errorf("durus: sync the directory of %s: %w", l.path, err)
+	}
+	l.mu.Lock()
+	l.dur.dirSynced = true
+	l.mu.Unlock()
+	return nil
+}
+
+// warmUp is R5. With wait it returns when the handle is warm. Without, for a
+// View, it does what can be done without waiting for the commit lock; the
+// View then ends at W.
+func (s *Storage) warmUp(ctx context.Context, l *lineage, wait bool) error {
+	if err := s.syncDir(l); err != nil {
+		return err
+	}
+	l.mu.Lock()
+	st, err := l.poll()
+	if err != nil {
+		l.mu.Unlock()
+		return err
+	}
+	if l.dur.warm || st.end <= l.dur.base {
+		l.setWarm(true)
+		l.mu.Unlock()
+		return nil
+	}
+	l.mu.Unlock()
+	if !wait {
+		if ok, err := s.tryUnderLock(l); !ok || err != nil {
+			s.background(l)
+			return err
+		}
+	} else if err := s.underLock(ctx, l, nil); err != nil {
+		return err
+	}
+	err = s.settle(l, l.end())
+	if err != nil && !wait && !errors.Is(err, storage.ErrRewound) && !errors.Is(err, storage.ErrCorrupt) {
+		// The disk does not take it. A View can still show what is durable.
+		s.opts.Logger.Warn("durus: the end of the file is not confirmed on the disk", "path", s.path, "err", err)
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,296 @@
+package filestorage
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+
+	"github.com/durusdb/durus/storage"
+	"github.com/durusdb/durus/vfs"
+)
+
+const (
+	// firstOID is the first object id that is given out; 1 is the root
+	// directory's.
+	firstOID storage.OID = 2
+	// maxLease bounds one lease, so that a damaged file cannot claim more
+	// object ids than its size warrants.
+	maxLease = 1 << 16
+)
+
+// lineage is what a handle knows of one file and one history of it. When the
+// file is rewound or replaced, a new lineage takes its place; snapshots of the
+// old one keep it alive.
+type lineage struct {
+	id     uint64 // different for every lineage of the process
+	path   string
+	header Header
+	info   vfs.Info // when it was opened
+	file   vfs.File
+	lock   vfs.Locker
+	logger *slog.Logger
+
+	// state is what new snapshots begin from. The poller, under mu, stores it
+	// after the index holds everything in it; Begin loads it without a lock. A
+	// stale one is an older snapshot, never a wrong one.
+	state atomic.Pointer[state]
+	dead  atomic.Bool // rewound or closed; set once. The file closes with the last snapshot
+	// broken is set when the file turned out not to hold what was applied. The
+	// transaction that met it has been told; the next one gets a new lineage.
+	broken atomic.Bool
+	// ready is dur.warm and dur.dirSynced, for look's fast path. One that is
+	// read a moment late costs a slower look.
+	ready atomic.Bool
+
+	index   index
+	recent  recent
+	classes classTable
+
+	// mu is held by whoever reads new frames or appends some: one function
+	// does it for everybody. It guards all that follows.
+	mu     sync.Mutex
+	cur    cursor
+	states []*state // published ones that snapshots may hold, oldest first
+	tail   tailLook // what was last seen behind the end
+	dur    durability
+	closed bool
+	stats  lineageStats
+}
+
+type lineageStats struct{ polls, followed uint64 }
+
+// state is one published state of the file. All but refs is immutable.
+type state struct {
+	end        int64       // of the last valid frame
+	tid        storage.TID // newest transaction in it
+	visible    int64       // V: what is durable, for everybody but writers
+	base       int64       // the mark that was read last covers this much
+	visibleTID storage.TID
+	refs       atomic.Int64 // snapshots
+}
+
+// cursor is where the handle stands in the file.
+type cursor struct {
+	chain             // what the next frame must fit to; pos is the end
+	last     int64    // begin of the last frame, 0 when there is none
+	anchor   []byte   // its header, or the file header: what must still be there
+	checked  int64    // size of the file when the anchor was last compared
+	frames   uint64   // valid frames
+	txs      uint64   // of which transactions
+	promised []span   // frames that may not be durable and that V must not pass
+	ring     [64]spot // ends of the newest frames, by frames % 64
+}
+
+type span struct {
+	start, end int64
+	tid        storage.TID // newest transaction before start
+}
+
+type spot struct {
+	end int64
+	sum uint32
+}
+
+// tailLook is what a scan saw behind the end. While size and header stay the
+// same nothing is read or summed again.
+type tailLook struct {
+	pos, size int64
+	head      [frameHeaderSize]byte
+	bad       error // CorruptError or ErrTooNew
+}
+
+var lineages atomic.Uint64
+
+// openLineage opens an existing file and reads it to its end.
+func openLineage(fsys vfs.FS, path string, mode vfs.Mode, logger *slog.Logger) (_ *lineage, err error) {
+	l := &lineage{id: lineages.Add(1), path: path, logger: logger}
+	l.file = fsys.Open(path, mode)
+	defer func() {
+		if err != nil {
+			l.file.Close()
+			if l.lock != nil {
+				l.lock.Close()
+			}
+		}
+	}()
+	if l.info, err = l.file.Stat(); err != nil {
+		return nil, fmt.Errorf("durus: open: %w", err)
+	}
+	head := make([]byte, headerSize)
+	n, err := l.file.ReadAt(head, 0)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("durus: read %s: %w", path, err)
+	}
+	if l.header, err = parseHeader(path, head[:n], int64(n)); err != nil {
+		return nil, err
+	}
+	l.lock = fsys.Locker(lockName(path), l.file, mode, l.info.Perm)
+	if err := l.lock.Reopen(); err != nil && !errors.Is(err, vfs.ErrMode) {
+		return nil, fmt.Errorf("durus: lock file of %s: %w", path, err)
+	}
+	l.dur.incarnation = l.lock.Incarnation()
+	good := l.header.encode()[:headerUsed]
+	l.cur.chain = chain{pos: headerSize, sum: l.header.checksum(), high: l.header.HighOID}
+	l.cur.anchor = good
+	if !bytes.Equal(head[:headerUsed], good) { // the second copy serves
+		l.cur.anchor = nil
+	}
+	l.dur.base = headerSize
+	// A handle vouches only for bytes that are written after its descriptor
+	// was opened.
+	if l.dur.unvouched, err = l.file.Size(); err != nil {
+		return nil, fmt.Errorf("durus: %s: %w", path, err)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.state.Store(&state{end: headerSize, visible: headerSize, base: headerSize})
+	if _, err = l.poll(); err != nil {
+		// A damaged file opens; its transactions say what is wrong.
+		if !errors.Is(err, storage.ErrCorrupt) && !errors.Is(err, storage.ErrTooNew) {
+			return nil, err
+		}
+		err = nil
+	}
+	l.recent.forget(l.cur.pos)
+	return l, nil
+}
+
+func lockName(path string) string { return path + ".lock" }
+
+// apply takes a valid frame into the index. l.mu is held. remember is false
+// while nobody can have a snapshot.
+func (l *lineage) apply(f *frame) {
+	l.recent.mu.Lock()
+	remember := l.recent.from > 0
+	for i := range f.records {
+		oid, pos := f.oid(i), f.recordPos(i)
+		if remember {
+			l.recent.add(oid, pos, l.index.get(oid))
+		}
+		l.index.set(oid, pos)
+	}
+	l.recent.mu.Unlock()
+	l.advance(&f.frameHeader, f.raw[:])
+	if f.kind == kindClass {
+		l.classes.add(storage.ClassID(binary.LittleEndian.Uint32(f.meta)), string(f.meta[4:]))
+		l.cur.cls++
+	}
+}
+
+// advance moves the cursor behind a frame.
+func (l *lineage) advance(h *frameHeader, raw []byte) {
+	c := &l.cur
+	if h.promise() {
+		c.promised = append(c.promised, span{h.pos, h.end(), c.tid})
+	}
+	c.pos, c.sum, c.tid, c.time, c.last = h.end(), h.sum, h.tid, h.time, h.pos
+	c.anchor = append(c.anchor[:0:cap(c.anchor)], raw...)
+	if h.leaseFirst != 0 {
+		c.high = h.leaseFirst + storage.OID(h.leaseCount)
+	}
+	c.ring[c.frames%uint64(len(c.ring))] = spot{h.end(), h.sum}
+	c.frames++
+	if h.kind == kindTransaction {
+		c.txs++
+	}
+	// The writer of a frame knew everything before `durable` to be on the
+	// disk: a mark that was read earlier.
+	if h.durable > l.dur.base {
+		l.raiseBase(h.durable)
+	}
+}
+
+// publish makes what the cursor knows the state of new snapshots. l.mu is held.
+func (l *lineage) publish() *state {
+	c := &l.cur
+	n := &state{end: c.pos, tid: c.tid, visible: c.pos, visibleTID: c.tid, base: l.dur.base}
+	if len(c.promised) > 0 {
+		n.visible, n.visibleTID = c.promised[0].start, c.promised[0].tid
+	}
+	old := l.state.Load()
+	if old.end == n.end && old.visible == n.visible && old.base == n.base {
+		return old
+	}
+	l.state.Store(n)
+	l.states = append(l.states, old)
+	// A snapshot takes its reference before it looks whether the state is
+	// still the newest (see begin), so a state without references that is no
+	// longer the newest will never get one.
+	live := l.states[:0]
+	floor := n.visible
+	for _, s := range l.states {
+		if s.refs.Load() > 0 {
+			live = append(live, s)
+			floor = min(floor, s.visible)
+		}
+	}
+	clear(l.states[len(live):])
+	l.states = live
+	l.recent.forget(floor)
+	return n
+}
+
+// end is the end of the last valid frame that this handle has applied.
+func (l *lineage) end() int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.cur.pos
+}
+
+// behind is how much of it is not known to be durable, in bytes.
+func (l *lineage) behind() int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.cur.pos - l.dur.base
+}
+
+// anchored reports whether the frame before the end is still what it was.
+func (l *lineage) anchored() (bool, error) {
+	c := &l.cur
+	if c.anchor == nil {
+		return true, nil
+	}
+	var buf [headerUsed]byte
+	b := buf[:len(c.anchor)]
+	n, err := l.file.ReadAt(b, c.last)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return false, fmt.Errorf("durus: read %s: %w", l.path, err)
+	}
+	return n == len(b) && bytes.Equal(b, c.anchor), nil
+}
+
+// rewoundError is for a file that no longer holds the history that was read.
+func (l *lineage) rewoundError(how string) error {
+	return fmt.Errorf("%w: %s: %s; what was read from it before is void: begin a new transaction", storage.ErrRewound, l.path, how)
+}
+
+// closeFiles closes the descriptors once nobody reads any more. l.mu is held.
+func (l *lineage) closeFiles() error {
+	if l.closed || !l.dead.Load() || l.state.Load().refs.Load() > 0 {
+		return nil
+	}
+	for _, s := range l.states {
+		if s.refs.Load() > 0 {
+			return nil
+		}
+	}
+	l.closed = true
+	return errors.Join(l.file.Close(), l.lock.Close())
+}
+
+// retire marks the lineage as over.
+func (l *lineage) retire() error {
+	l.dead.Store(true)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.closeFiles()
+}
+
+// background is the context of what must not be given up half way.
+var background = context.Background()

@@ -1,0 +1,119 @@
+package filestorage
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// mistakes are changes of the engine that each break one promise. The crash
+// tests must find every one of them.
+var mistakes = []struct {
+	name, file, old, new string
+}{
+	{"two overlapping syncs on one handle", "durability.go",
+		"if l.dur.flight != nil {", "if false {"},
+	{"a newly opened process vouches for old bytes", "lineage.go",
+		"if l.dur.unvouched, err = l.file.Size(); err != nil {", "if _, err = l.file.Size(); err != nil {"},
+	{"a handle vouches after its own failed sync", "durability.go",
+		"l.dur.unvouched = max(l.dur.unvouched, end)", "_ = end"},
+	{"a mark raised without a sync", "durability.go",
+		"if err := l.file.Sync(); err != nil {", "if err := error(nil); err != nil {"},
+	{"cutting below W", "poll.go",
+		"case c.pos >= w: //", "case c.pos >= w || w > 0: //"},
+	{"refusing an unsynced window", "poll.go",
+		"w = max(w, durable)", "w = max(w, durable); if _, n, _ := sc.behind(from); n > 0 { w = size }"},
+	{"acknowledging before the sync", "commit.go",
+		"return s.settle(l, end)\n	}\n	if l.behind", "return nil\n	}\n	if l.behind"},
+	{"a cold handle trusts its own sync", "durability.go",
+		"vouches := l.dur.unvouched <= l.dur.base", "vouches := true"},
+	{"a View of a cold handle believes what it reads", "durability.go",
+		"if l.dur.warm || st.end <= l.dur.base {", "l.raiseBase(st.end); l.publish(); if true {"},
+	{"comparing positions without checksums", "poll.go",
+		"if s.sum == m.sum {", "if true {"},
+	{"a View shows what is not durable", "lineage.go",
+		"if len(c.promised) > 0 {", "if false {"},
+	{"a View does not notice that the lock file was deleted", "storage.go",
+		"	if gone {\n		if err := l.lock.Reopen()", "	if gone && s == nil {\n		if err := l.lock.Reopen()"},
+	{"a mark is raised in a lock file that was deleted", "durability.go",
+		"		} else if gone {\n			if err", "		} else if gone && s == nil {\n			if err"},
+	{"a handle does not look at the lock file after raising", "durability.go",
+		"		if gone {\n			continue", "		if gone && s == nil {\n			continue"},
+	{"the tail is not cut before an append", "lock.go",
+		"if err := l.file.Truncate(l.cur.pos); err != nil {", "if err := error(nil); err != nil {"},
+	{"an acknowledgement without the mark", "durability.go",
+		"err := s.raise(l, claim, incarnation)\n", "_ = incarnation; l.mu.Lock(); l.raiseBase(claim.end); l.setWarm(true); l.mu.Unlock(); err := error(nil)\n"},
+	{"records are not summed", "scan.go",
+		"if !deep {", "if true {"},
+	{"the chain is not looked at", "scan.go",
+		"case link && f.prev != c.sum: // 7", "case false: // 7"},
+	{"the anchor is not looked at", "poll.go",
+		"	if !ok {\n		return l.rewoundError(fmt.Sprintf(\"the frame at", "	if !ok && size < 0 {\n		return l.rewoundError(fmt.Sprintf(\"the frame at"},
+	{"raising without reading the header again", "durability.go",
+		"if !ok || h.sum != claim.sum || h.end() != claim.end {", "if l == nil || h == (frameHeader{}) && ok {"},
+	{"a lease is not recorded", "lease.go",
+		"b.add(newLeaseDraft(b.chain.high, n))", "le.put(b.l.id, block{b.chain.high, b.chain.high + storage.OID(n)})"},
+}
+
+// TestCrashFindsMistakes runs the crash tests against the engine with one
+// mistake at a time. The tests are worth something only if they fail each time.
+func TestCrashFindsMistakes(t *testing.T) {
+	if os.Getenv("DURUS_CRASH_STATES") == "" {
+		t.Skip("SKIP: takes a minute; set DURUS_CRASH_STATES to run it")
+	}
+	if os.Getenv("DURUS_MISTAKE") != "" {
+		t.Skip("SKIP: runs inside itself")
+	}
+	for _, m := range mistakes {
+		t.Run(strings.ReplaceAll(m.name, " ", "_"), func(t *testing.T) {
+			src, err := os.ReadFile(m.file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if bytes.Count(src, []byte(m.old)) != 1 {
+				t.Fatalf("%q stands %d times in %s", m.old, bytes.Count(src, []byte(m.old)), m.file)
+			}
+			dir := t.TempDir()
+			wrong := filepath.Join(dir, m.file)
+			if err := os.WriteFile(wrong, bytes.Replace(src, []byte(m.old), []byte(m.new), 1), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			abs, err := filepath.Abs(m.file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			overlay, err := json.Marshal(map[string]any{"Replace": map[string]string{abs: wrong}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			list := filepath.Join(dir, "overlay.json")
+			if err := os.WriteFile(list, overlay, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			cmd := exec.Command("go", "test", "-vet=off", "-overlay="+list, "-timeout=90s", "-run", "Crash|Damage", ".")
+			cmd.Env = append(os.Environ(), "DURUS_MISTAKE="+m.name, "DURUS_CRASH_STATES=80000")
+			out, err := cmd.CombinedOutput()
+			switch {
+			case err == nil:
+				t.Errorf("no crash test finds: %s", m.name)
+			case !bytes.Contains(out, []byte("--- FAIL")):
+				t.Fatalf("it did not run:\n%s", out)
+			default:
+				t.Log(firstFailure(string(out)))
+			}
+		})
+	}
+}
+
+func firstFailure(out string) string {
+	for _, line := range strings.Split(out, "\n") {
+		if strings.Contains(line, "_test.go:") {
+			return strings.TrimSpace(line)
+		}
+	}
+	return out
+}

@@ -1,0 +1,284 @@
+package filestorage
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+
+	"github.com/durusdb/durus/storage"
+	"github.com/durusdb/durus/vfs"
+)
+
+// poll looks for what is new in the file and publishes it. It is the one
+// function that does so, for Begin, commits and everybody else. l.mu is held.
+//
+// The mark is read before the size, so that what the mark covers was in the
+// file when its size was taken: a bad frame there is damage and not a tail.
+func (l *lineage) poll() (*state, error) {
+	if l.dead.Load() {
+		return nil, l.rewoundError("it was replaced")
+	}
+	m, err := l.readMark()
+	if err != nil {
+		return nil, err
+	}
+	size, err := l.file.Size()
+	if err != nil {
+		return nil, fmt.Errorf("durus: %s: %w", l.path, err)
+	}
+	if size != l.cur.checked {
+		if err := l.checkAnchor(size); err != nil {
+			return nil, err
+		}
+	}
+	if size != l.cur.pos {
+		if err := l.follow(size, m, false); err != nil {
+			l.publish()
+			return nil, err
+		}
+	}
+	if err := l.meetMark(m); err != nil {
+		return nil, err
+	}
+	return l.publish(), nil
+}
+
+// checkAnchor finds out whether the file is still the one that was read, when
+// its size has changed (H7): it is not shorter, and the frame before the end
+// has not changed. As every frame holds the checksum of the one before, the
+// last one stands for all of them.
+func (l *lineage) checkAnchor(size int64) error {
+	if size < l.cur.pos {
+		return l.rewoundError(fmt.Sprintf("it has %d bytes and had %d", size, l.cur.pos))
+	}
+	ok, err := l.anchored()
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return l.rewoundError(fmt.Sprintf("the frame at byte %d is another one now", l.cur.last))
+	}
+	l.cur.checked = size
+	return nil
+}
+
+// follow applies the frames between the end and size. m is the mark as it was
+// before size was taken. What is behind the last valid frame is left alone;
+// l.tail tells what it is. With full it is looked at again although it looks
+// the same.
+func (l *lineage) follow(size int64, m mark, full bool) error {
+	c := &l.cur
+	sc := scanner{salt: l.header.Salt, win: &window{file: l.file, size: size}}
+	trusted, doubted, err := l.markCovers(m, size)
+	if err != nil {
+		return err
+	}
+	before := c.txs
+	l.stats.polls++
+	defer func() { l.stats.followed += c.txs - before }()
+	for c.pos < size {
+		if !full && l.sameTail(&sc, size, trusted) {
+			return l.tail.bad
+		}
+		deep := c.pos >= max(trusted, l.dur.base)
+		f, v, reason, err := sc.next(c.chain, true, deep)
+		if err != nil {
+			return l.scanError(err)
+		}
+		if v == verdictWhole {
+			l.apply(&f)
+			continue
+		}
+		// Tail or damage? W of DESIGN section 3: the greatest of the mark and
+		// of the `durable` fields of all valid frames, those behind included.
+		w := max(trusted, doubted, l.dur.base)
+		l.tail = tailLook{pos: c.pos, size: size, head: f.raw}
+		if v == verdictTooNew {
+			l.tail.bad = fmt.Errorf("%w: %s, byte %d: %s; use a newer program", storage.ErrTooNew, l.path, c.pos, reason)
+			return l.tail.bad
+		}
+		if v != verdictShort || c.pos >= w {
+			from := c.pos + 1
+			if f.length > 0 && v == verdictRecords {
+				from = f.end()
+			}
+			durable, _, err := sc.behind(from)
+			if err != nil {
+				return l.scanError(err)
+			}
+			w = max(w, durable)
+		}
+		switch {
+		case c.pos >= w: // the unsynced window: acknowledged by nobody, an ordinary tail
+			return nil
+		case v == verdictRecords: // damage in some objects: they answer with it, the others live
+			l.apply(&f)
+		default:
+			l.tail.bad = corrupt(l.path, c.pos, reason)
+			return l.tail.bad
+		}
+	}
+	l.tail = tailLook{}
+	return nil
+}
+
+// sameTail reports whether the bytes behind the end were looked at before and
+// cannot have become a valid frame: size and header are the same, and the mark
+// does not cover them.
+func (l *lineage) sameTail(sc *scanner, size, trusted int64) bool {
+	if l.tail.size != size || l.tail.pos != l.cur.pos || trusted > l.cur.pos || size-l.cur.pos < frameHeaderSize {
+		return false
+	}
+	b, err := sc.win.bytes(l.cur.pos, frameHeaderSize)
+	return err == nil && bytes.Equal(b, l.tail.head[:])
+}
+
+// scanError makes an error of reading what the caller sees. A file that became
+// shorter during the scan is looked at again by the next poll.
+func (l *lineage) scanError(err error) error {
+	if errors.Is(err, errShrunk) {
+		l.cur.checked = 0
+		return nil
+	}
+	return fmt.Errorf("durus: read %s: %w", l.path, err)
+}
+
+// readMark reads the mark without any lock: it is checksummed, and one that is
+// read while it is written counts as missing, which only makes V lag.
+func (l *lineage) readMark() (mark, error) {
+	var p [vfs.MarkSize]byte
+	n, err := l.lock.ReadMark(&p)
+	if err != nil {
+		return mark{}, fmt.Errorf("durus: lock file of %s: %w", l.path, err)
+	}
+	if n < vfs.MarkSize {
+		return mark{}, nil
+	}
+	return parseMark(&p), nil
+}
+
+// markCovers tells how far the mark reaches beyond the end: trusted when the
+// frame that it names is there, doubted when there is something bad in its
+// place. A mark of another file, one beyond the end of this file and one whose
+// place is taken by another valid frame cover nothing.
+func (l *lineage) markCovers(m mark, size int64) (trusted, doubted int64, err error) {
+	if m.end <= l.cur.pos || m.salt != l.header.Salt || m.end > size || m.start < l.cur.pos {
+		return 0, 0, nil
+	}
+	sc := scanner{salt: l.header.Salt, win: &window{file: l.file, size: size}}
+	f, v, _, err := sc.next(chain{pos: m.start}, false, true)
+	switch {
+	case errors.Is(err, errShrunk):
+		return 0, 0, nil
+	case err != nil:
+		return 0, 0, fmt.Errorf("durus: read %s: %w", l.path, err)
+	case v == verdictWhole && f.sum == m.sum && f.end() == m.end:
+		return m.end, 0, nil
+	case v == verdictWhole:
+		return 0, 0, nil
+	}
+	return 0, m.end, nil
+}
+
+// relation of a mark to the chain that this handle has applied.
+type relation uint8
+
+const (
+	markNone    relation = iota // no mark
+	markOnChain                 // names a frame of the chain
+	markBeyond                  // speaks of more than the handle has applied
+	markForeign                 // names no frame of this file
+	markOther                   // names another frame at a place that the handle knows
+)
+
+func (l *lineage) relationOf(m mark) (relation, error) {
+	c := &l.cur
+	switch {
+	case m.end == 0:
+		return markNone, nil
+	case m.salt != l.header.Salt:
+		return markForeign, nil
+	case m.end > c.pos:
+		return markBeyond, nil
+	case m.end == headerSize:
+		return markOnChain, nil
+	}
+	n := min(c.frames, uint64(len(c.ring)))
+	for i := range n {
+		s := c.ring[(c.frames-1-i)%uint64(len(c.ring))]
+		if s.end == m.end {
+			if s.sum == m.sum {
+				return markOnChain, nil
+			}
+			return markOther, nil
+		}
+		if s.end < m.end {
+			return markOther, nil
+		}
+	}
+	// Older than what is remembered: the file knows.
+	h, ok, err := l.headerAt(m.start)
+	if err != nil {
+		return 0, err
+	}
+	if ok && h.sum == m.sum && h.end() == m.end {
+		return markOnChain, nil
+	}
+	return markOther, nil
+}
+
+// headerAt reads the header of the frame that begins at pos; ok is false when
+// none does.
+func (l *lineage) headerAt(pos int64) (h frameHeader, ok bool, err error) {
+	size, err := l.file.Size()
+	if err == nil && size-pos >= frameHeaderSize {
+		w := window{file: l.file, size: min(size, pos+frameHeaderSize)}
+		var b []byte
+		if b, err = w.bytes(pos, frameHeaderSize); err == nil {
+			h.get(b)
+			ok = goodHeader(b, &h, l.header.Salt, pos)
+		}
+	}
+	if err != nil && !errors.Is(err, errShrunk) {
+		return h, false, fmt.Errorf("durus: read %s: %w", l.path, err)
+	}
+	return h, ok, nil
+}
+
+// meetMark takes the mark as a fact when it names a frame of the applied
+// chain. One that names another frame where this handle has applied one means
+// that the file was rewound, also when its size is unchanged; unless the file
+// still holds our chain, then the mark is a foreign one. l.mu is held.
+func (l *lineage) meetMark(m mark) error {
+	if m.end == l.dur.base && m.sum == l.dur.baseSum {
+		return nil
+	}
+	r, err := l.relationOf(m)
+	if err != nil {
+		return err
+	}
+	l.dur.foreign = r == markForeign
+	switch r {
+	case markOnChain:
+		if m.end > l.dur.base {
+			l.dur.baseSum = m.sum
+			l.raiseBase(m.end)
+		}
+	case markOther:
+		ok, err := l.anchored()
+		if err != nil {
+			return err
+		}
+		if !ok {
+			return l.rewoundError("its durable mark names another history")
+		}
+		l.dur.foreign = true
+	case markBeyond:
+		size, err := l.file.Size()
+		if err != nil {
+			return fmt.Errorf("durus: %s: %w", l.path, err)
+		}
+		l.dur.foreign = m.end > size
+	}
+	return nil
+}

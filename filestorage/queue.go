@@ -1,0 +1,233 @@
+package filestorage
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/durusdb/durus/storage"
+)
+
+// Goroutines of one handle that need the commit lock stand in one queue. The
+// first becomes leader: it takes the lock, lets everybody who has come by then
+// append what he has (one lock hold, usually one write), gives the lock back
+// and hands the lead to the next. Nobody waits for a sync here.
+
+const (
+	maxGroup      = 512
+	maxGroupBytes = 4 << 20
+)
+
+type queue struct {
+	mu      sync.Mutex // guards all
+	waiting []*member
+	leading bool     // somebody is the leader
+	hold    *hold    // a transaction that has the lock as a courtesy
+	locked  *lineage // whose lock is held between two leaders, for the hold
+}
+
+// member is one who needs the lock.
+type member struct {
+	// run is called by the leader under the lock, caught up: it checks, and
+	// adds its frame to the batch. It runs no code of users.
+	run      func(*batch) error
+	draft    *draft // what run added, if anything
+	hold     *hold
+	internal bool // may go while another transaction holds the lock as a courtesy
+	try      bool // do not wait for the lock
+
+	state atomic.Uint32 // memberWaiting, then one of the others
+	wake  chan bool     // true: you lead; false: done
+	err   error         // set before wake
+}
+
+const (
+	memberWaiting uint32 = iota
+	memberTaken
+	memberWithdrawn
+)
+
+// hold is the commit lock, held as a courtesy.
+type hold struct {
+	s     *Storage
+	timer *time.Timer
+}
+
+// submit has m run under the lock. ctx counts until a leader has taken m.
+func (s *Storage) submit(ctx context.Context, m *member) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	q := &s.queue
+	q.mu.Lock()
+	if !q.leading && q.admits(m) {
+		q.leading = true
+		m.state.Store(memberTaken)
+		q.mu.Unlock()
+		s.lead(ctx, nil, m)
+		return m.err
+	}
+	if m.try {
+		q.mu.Unlock()
+		return errBusy
+	}
+	m.wake = make(chan bool, 1)
+	q.waiting = append(q.waiting, m)
+	q.mu.Unlock()
+	wait, cancel := context.WithTimeout(ctx, s.opts.LockTimeout)
+	defer cancel()
+	select {
+	case lead := <-m.wake:
+		return s.woken(ctx, wait, m, lead)
+	case <-wait.Done():
+		if m.state.CompareAndSwap(memberWaiting, memberWithdrawn) {
+			s.queue.drop(m)
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			return s.lockError(s.current())
+		}
+		return s.woken(ctx, wait, m, <-m.wake)
+	}
+}
+
+func (s *Storage) woken(ctx, wait context.Context, m *member, lead bool) error {
+	if lead {
+		s.lead(ctx, wait, m)
+	}
+	return m.err
+}
+
+// admits reports whether m may go now. q.mu is held.
+func (q *queue) admits(m *member) bool {
+	return q.hold == nil || m.internal || m.hold == q.hold
+}
+
+func (q *queue) drop(m *member) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for i, w := range q.waiting {
+		if w == m {
+			q.waiting = append(q.waiting[:i], q.waiting[i+1:]...)
+			return
+		}
+	}
+}
+
+// take moves everybody who may go into the leader's group, in order.
+func (q *queue) take(group []*member) []*member {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	rest := q.waiting[:0]
+	for _, m := range q.waiting {
+		if len(group) < maxGroup && q.admits(m) && m.state.CompareAndSwap(memberWaiting, memberTaken) {
+			group = append(group, m)
+		} else {
+			rest = append(rest, m)
+		}
+	}
+	clear(q.waiting[len(rest):])
+	q.waiting = rest
+	return group
+}
+
+// handOver ends a lead: the next who may go leads. unlock is called when
+// nobody holds the lock as a courtesy.
+func (q *queue) handOver(l *lineage, unlock func(*lineage)) {
+	q.mu.Lock()
+	if q.hold != nil && l != nil {
+		q.locked = l
+	} else {
+		if l == nil {
+			l, q.locked = q.locked, nil
+		}
+		if l != nil {
+			q.locked = nil
+			q.mu.Unlock()
+			unlock(l)
+			q.mu.Lock()
+		}
+	}
+	defer q.mu.Unlock()
+	for i, m := range q.waiting {
+		if q.admits(m) && m.state.CompareAndSwap(memberWaiting, memberTaken) {
+			q.waiting = append(q.waiting[:i], q.waiting[i+1:]...)
+			m.wake <- true
+			return
+		}
+	}
+	q.leading = false
+}
+
+// lead runs first and whoever waits as well. Every path out of it hands over.
+// wait, if not nil, is ctx with what is left of LockTimeout.
+func (s *Storage) lead(ctx, wait context.Context, first *member) {
+	q := &s.queue
+	q.mu.Lock()
+	l := q.locked
+	q.mu.Unlock()
+	if l == nil {
+		var err error
+		if l, err = s.acquire(ctx, wait, first.try); err != nil {
+			first.err = err
+			q.handOver(nil, s.unlock)
+			return
+		}
+	}
+	var group []*member
+	defer func() {
+		q.handOver(l, s.unlock)
+		for _, m := range group[1:] {
+			m.wake <- false
+		}
+	}()
+	group = q.take(append(group, first))
+	s.runGroup(l, group)
+}
+
+func (s *Storage) unlock(l *lineage) {
+	if err := l.lock.Unlock(); err != nil {
+		s.opts.Logger.Error("durus: unlock", "path", s.path, "err", err)
+	}
+}
+
+// Hold implements storage.Storage.
+func (s *Storage) Hold(ctx context.Context, limit time.Duration) (storage.Hold, error) {
+	if err := s.writable(); err != nil {
+		return nil, err
+	}
+	h := &hold{s: s}
+	err := s.submit(ctx, &member{run: func(*batch) error {
+		s.queue.mu.Lock()
+		defer s.queue.mu.Unlock()
+		if s.queue.hold == nil {
+			s.queue.hold = h
+			h.timer = time.AfterFunc(limit, h.Release)
+		}
+		return nil
+	}})
+	if err != nil {
+		return nil, s.fault(err)
+	}
+	return h, nil
+}
+
+// Release implements storage.Hold.
+func (h *hold) Release() {
+	q := &h.s.queue
+	q.mu.Lock()
+	if q.hold != h {
+		q.mu.Unlock()
+		return
+	}
+	h.timer.Stop()
+	q.hold = nil
+	if q.leading { // the leader gives the lock back when it is done
+		q.mu.Unlock()
+		return
+	}
+	q.leading = true
+	q.mu.Unlock()
+	q.handOver(nil, h.s.unlock)
+}

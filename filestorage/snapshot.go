@@ -1,0 +1,208 @@
+package filestorage
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"sync/atomic"
+
+	"github.com/durusdb/durus/storage"
+)
+
+// snapshot is a state of the file up to a position: records below it are in
+// it, and committed bytes never change.
+type snapshot struct {
+	l    *lineage
+	st   *state
+	end  int64
+	tid  storage.TID
+	done atomic.Bool
+}
+
+// begin takes the newest published state. No lock: it takes a reference first
+// and then looks whether the state is still the newest. If so, the poller that
+// replaces it later sees the reference (publish) and keeps what the snapshot
+// needs; if not, it tries again.
+func (l *lineage) begin(writable bool) *snapshot {
+	for {
+		st := l.state.Load()
+		st.refs.Add(1)
+		if l.state.Load() == st {
+			s := &snapshot{l: l, st: st, end: st.visible, tid: st.visibleTID}
+			if writable {
+				s.end, s.tid = st.end, st.tid
+			}
+			return s
+		}
+		st.refs.Add(-1)
+	}
+}
+
+// Release implements storage.Snapshot.
+func (s *snapshot) Release() {
+	if s.done.Swap(true) {
+		return
+	}
+	if s.st.refs.Add(-1) == 0 && s.l.dead.Load() {
+		s.l.mu.Lock()
+		defer s.l.mu.Unlock()
+		if err := s.l.closeFiles(); err != nil {
+			s.l.logger.Warn("durus: close", "path", s.l.path, "err", err)
+		}
+	}
+}
+
+// TID implements storage.Snapshot.
+func (s *snapshot) TID() storage.TID { return s.tid }
+
+// Lineage implements storage.Snapshot.
+func (s *snapshot) Lineage() uint64 { return s.l.id }
+
+// Find implements storage.Snapshot. The usual case is one look into the index.
+func (s *snapshot) Find(oid storage.OID) (storage.Position, error) {
+	p := s.l.index.get(oid)
+	if int64(p) >= s.end {
+		return s.older(oid, p)
+	}
+	if p == 0 {
+		return 0, storage.ErrNotFound
+	}
+	return p, nil
+}
+
+// older finds the record that was current in this snapshot, when a newer one
+// stands at p.
+func (s *snapshot) older(oid storage.OID, p storage.Position) (storage.Position, error) {
+	q, known := s.l.recent.before(oid, s.end)
+	if known {
+		p = q
+	}
+	for int64(p) >= s.end {
+		h, err := s.l.recordHeader(oid, p)
+		if err != nil {
+			return 0, err
+		}
+		if h.prev >= p {
+			return 0, s.l.damaged(oid, p, "its previous record lies behind it")
+		}
+		p = h.prev
+	}
+	if p == 0 {
+		return 0, storage.ErrNotFound
+	}
+	return p, nil
+}
+
+// Since implements storage.Snapshot.
+func (s *snapshot) Since(oid storage.OID, pos storage.Position) bool {
+	return s.l.index.get(oid) > pos
+}
+
+// Read implements storage.Snapshot.
+func (s *snapshot) Read(oid storage.OID, pos storage.Position) (storage.Record, error) {
+	return s.l.readRecord(oid, pos)
+}
+
+// readGuess is how much is read at once for a record whose size is not known
+// yet: most objects come with one system call.
+const readGuess = 2048
+
+var readBuffers = sync.Pool{New: func() any { return new([readGuess]byte) }}
+
+func (l *lineage) readRecord(oid storage.OID, pos storage.Position) (storage.Record, error) {
+	buf := readBuffers.Get().(*[readGuess]byte)
+	defer readBuffers.Put(buf)
+	n, h, err := l.readHead(buf[:], oid, pos)
+	if err != nil {
+		return storage.Record{}, err
+	}
+	refs, total := recordHeaderSize+h.refsLen(), int(h.length())
+	b := buf[:n]
+	if n < total {
+		// The length is believed only as far as the file reaches: no damaged
+		// record makes us allocate more than that.
+		size, err := l.file.Size()
+		if err != nil {
+			return storage.Record{}, l.readError(oid, pos, err)
+		}
+		if int64(pos)+int64(total) > size {
+			return storage.Record{}, l.damaged(oid, pos, "it ends beyond the end of the file")
+		}
+		b = make([]byte, total)
+		m := copy(b, buf[:n])
+		if k, err := l.file.ReadAt(b[m:], int64(pos)+int64(m)); k < total-m {
+			return storage.Record{}, l.readError(oid, pos, err)
+		}
+	}
+	if !h.headerIntact(b, l.header.Salt, int64(pos)) {
+		return storage.Record{}, l.damaged(oid, pos, "checksum of a record header")
+	}
+	if h.oid != oid {
+		return storage.Record{}, l.damaged(oid, pos, fmt.Sprintf("object %s stands in its place", h.oid))
+	}
+	payload := b[refs:total]
+	if !h.payloadIntact(payload, l.header.Salt, int64(pos)) {
+		return storage.Record{}, l.damaged(oid, pos, "checksum of its state")
+	}
+	r := storage.Record{OID: oid, Class: h.class, Codec: h.codec, Prev: h.prev}
+	r.Strong, r.Weak = h.refs(b)
+	if n < total {
+		r.Payload = payload
+	} else {
+		r.Payload = append(make([]byte, 0, len(payload)), payload...)
+	}
+	return r, nil
+}
+
+// recordHeader reads the fixed part of a record and checks it.
+func (l *lineage) recordHeader(oid storage.OID, pos storage.Position) (recordHeader, error) {
+	buf := readBuffers.Get().(*[readGuess]byte)
+	defer readBuffers.Put(buf)
+	n, h, err := l.readHead(buf[:], oid, pos)
+	if err != nil {
+		return h, err
+	}
+	if need := recordHeaderSize + h.refsLen(); n < need {
+		r, err := l.readRecord(oid, pos)
+		h.prev = r.Prev
+		return h, err
+	}
+	if !h.headerIntact(buf[:n], l.header.Salt, int64(pos)) || h.oid != oid {
+		return h, l.damaged(oid, pos, "checksum of a record header")
+	}
+	return h, nil
+}
+
+func (l *lineage) readHead(buf []byte, oid storage.OID, pos storage.Position) (n int, h recordHeader, err error) {
+	n, err = l.file.ReadAt(buf, int64(pos))
+	if n < recordHeaderSize {
+		return 0, h, l.readError(oid, pos, err)
+	}
+	if !h.get(buf) {
+		return 0, h, l.damaged(oid, pos, "impossible values in a record header")
+	}
+	return n, h, nil
+}
+
+// readError is for a read that brought too little.
+func (l *lineage) readError(oid storage.OID, pos storage.Position, err error) error {
+	if err == nil || errors.Is(err, io.EOF) {
+		return l.damaged(oid, pos, "the file ends inside its record")
+	}
+	return fmt.Errorf("durus: read object %s at byte %d of %s: %w", oid, pos, l.path, err)
+}
+
+// damaged is for bytes that do not hold what they did: damage, unless the
+// whole file is another one now.
+func (l *lineage) damaged(oid storage.OID, pos storage.Position, reason string) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if size, err := l.file.Size(); err == nil {
+		if err := l.checkAnchor(size); errors.Is(err, storage.ErrRewound) {
+			l.broken.Store(true)
+			return err
+		}
+	}
+	return &storage.CorruptError{Path: l.path, Offset: int64(pos), OID: oid, Reason: reason}
+}

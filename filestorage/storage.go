@@ -1,0 +1,461 @@
+package filestorage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/durusdb/durus/storage"
+	"github.com/durusdb/durus/vfs"
+)
+
+// Options of Open. The zero value of everything but FS is the safest choice.
+type Options struct {
+	FS          vfs.FS             // where the file lives; required
+	ReadOnly    bool               // create and touch nothing, take no lock
+	MustExist   bool               // do not create
+	Sync        storage.SyncPolicy // when a commit is reported
+	SyncEvery   time.Duration      // with SyncInterval; 0 = 100 ms
+	LockTimeout time.Duration      // longest wait for the commit lock; 0 = 10 s
+	Perm        fs.FileMode        // of a new file; 0 = 0600
+	Logger      *slog.Logger       // nil = slog.Default()
+	AllowRemote bool               // write to a network file system, where locks and sizes may lie
+
+	// Foreground starts no goroutines: what a handle would do in the
+	// background is left to whoever syncs next. For simulations, where a
+	// process is one goroutine.
+	Foreground bool
+	Now        func() time.Time // nil = time.Now
+}
+
+// Storage is a record file, opened. It implements storage.Storage.
+type Storage struct {
+	fs   vfs.FS
+	path string // absolute, symbolic links resolved
+	opts Options
+
+	// lineage is the file as it is now. reload, under reloading, replaces it;
+	// everybody loads it without a lock and notices a stale one by its `dead`.
+	lineage   atomic.Pointer[lineage]
+	reloading sync.Mutex
+	foreign   error // set under reloading: another database took the path; sticky
+
+	queue   queue
+	lease   lease
+	syncing sync.Mutex   // held by the one background sync
+	looked  atomic.Int64 // when the path was last compared with the open file, ns
+
+	mu      sync.Mutex // guards closed and the count of running calls
+	closed  bool
+	running int
+	idle    *sync.Cond
+	stop    chan struct{} // closed by Close: ends the interval syncer
+
+	stats struct{ commits, conflicts, syncs, lockWaits, groups atomic.Uint64 }
+}
+
+// Open opens a record file and, unless the options say otherwise, creates it
+// when it is missing. It never waits for another process. Errors: fs.ErrNotExist,
+// fs.ErrPermission, storage.ErrNotDurus, ErrTooNew, ErrCorrupt (only when the
+// file header is beyond use: a file that is damaged further behind opens, and
+// its transactions say so).
+func Open(path string, opts Options) (*Storage, error) {
+	if opts.SyncEvery <= 0 {
+		opts.SyncEvery = 100 * time.Millisecond
+	}
+	if opts.LockTimeout <= 0 {
+		opts.LockTimeout = 10 * time.Second
+	}
+	if opts.Perm == 0 {
+		opts.Perm = 0o600
+	}
+	if opts.Logger == nil {
+		opts.Logger = slog.Default()
+	}
+	if opts.Now == nil {
+		opts.Now = time.Now
+	}
+	resolved, err := opts.FS.Resolve(path)
+	if err != nil {
+		return nil, fmt.Errorf("durus: open %s: %w", path, err)
+	}
+	if err := checkRemote(&opts, resolved); err != nil {
+		return nil, err
+	}
+	s := &Storage{fs: opts.FS, path: resolved, opts: opts, stop: make(chan struct{})}
+	s.idle = sync.NewCond(&s.mu)
+	l, err := s.openOrCreate()
+	if err != nil {
+		return nil, err
+	}
+	s.lineage.Store(l)
+	if opts.Sync == storage.SyncInterval && !opts.ReadOnly && !opts.Foreground {
+		go s.syncEvery()
+	}
+	return s, nil
+}
+
+// checkRemote refuses to write where locks and sizes cannot be relied on.
+func checkRemote(opts *Options, path string) error {
+	if opts.ReadOnly || opts.AllowRemote {
+		return nil
+	}
+	p := opts.FS.Props()
+	if !p.Locks || !p.Append {
+		return fmt.Errorf("durus: %s: this storage cannot lock or append: open it read-only, or keep the database elsewhere: %w", path, vfs.ErrNotSupported)
+	}
+	r, ok := opts.FS.(vfs.RemoteChecker)
+	if !ok {
+		return nil
+	}
+	remote, kind, err := r.Remote(path)
+	if err == nil && remote {
+		return fmt.Errorf("durus: %s is on a network file system (%s), where another machine's writes may be seen late and locks may not hold: keep the database on a local disk, or open it read-only: %w", path, kind, vfs.ErrNotSupported)
+	}
+	return nil
+}
+
+func (s *Storage) openOrCreate() (*lineage, error) {
+	mode := vfs.Append
+	if s.opts.ReadOnly {
+		mode = vfs.ReadOnly
+	}
+	for range 8 {
+		l, err := openLineage(s.fs, s.path, mode, s.opts.Logger)
+		if !errors.Is(err, fs.ErrNotExist) || s.opts.ReadOnly || s.opts.MustExist {
+			return l, err
+		}
+		// Another process may create it at the same moment: the one that
+		// comes second opens the file of the first.
+		if err := create(s.fs, s.path, s.opts.Perm, s.opts.Now()); err != nil && !errors.Is(err, fs.ErrExist) {
+			return nil, err
+		}
+	}
+	return nil, fmt.Errorf("durus: %s is created and removed again and again", s.path)
+}
+
+func (s *Storage) current() *lineage { return s.lineage.Load() }
+func (s *Storage) now() time.Time    { return s.opts.Now() }
+
+// Path is where the file is, absolute, symbolic links resolved.
+func (s *Storage) Path() string { return s.path }
+
+// Header is what the file says of itself.
+func (s *Storage) Header() Header { return s.current().header }
+
+// enter counts a call that Close waits for.
+func (s *Storage) enter() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return fmt.Errorf("%w: %s", storage.ErrClosed, s.path)
+	}
+	s.running++
+	return nil
+}
+
+func (s *Storage) leave() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.running--; s.running == 0 {
+		s.idle.Broadcast()
+	}
+}
+
+func (s *Storage) readOnlyError() error {
+	return fmt.Errorf("%w: %s was opened with ReadOnly", storage.ErrReadOnly, s.path)
+}
+
+// writable says why nothing may be written, if so.
+func (s *Storage) writable() error {
+	if s.opts.ReadOnly {
+		return s.readOnlyError()
+	}
+	return nil
+}
+
+// Begin implements storage.Storage.
+func (s *Storage) Begin(ctx context.Context, writable bool) (storage.Snapshot, error) {
+	if writable {
+		if err := s.writable(); err != nil {
+			return nil, err
+		}
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	l := s.current()
+	if l.broken.Load() {
+		err := s.fault(l.rewoundError("it was rewound"))
+		if l = s.current(); l.broken.Load() {
+			return nil, err
+		}
+	}
+	if err := s.look(ctx, l, writable); err != nil {
+		return nil, s.fault(err)
+	}
+	return l.begin(writable), nil
+}
+
+// look makes the published state no older than this call. Its fast path is one
+// system call and no lock: the file ends where the state ends, and the mark
+// that was read last covers all of it. Otherwise the mark is read: it may cover
+// more by now, or name another frame where this handle has applied one.
+func (s *Storage) look(ctx context.Context, l *lineage, writable bool) error {
+	if l.dead.Load() && s.closedNow() {
+		return fmt.Errorf("%w: %s", storage.ErrClosed, s.path)
+	}
+	if err := s.glance(l); err != nil {
+		return err
+	}
+	size, err := l.file.Size()
+	if err != nil {
+		return s.sizeError(err)
+	}
+	st := l.state.Load()
+	if size == st.end && st.base >= size && l.ready.Load() {
+		return nil
+	}
+	if !l.ready.Load() && !s.opts.ReadOnly {
+		if err := s.warmUp(ctx, l, writable); err != nil {
+			return err
+		}
+	}
+	l.mu.Lock()
+	st, err = l.poll()
+	behind := err == nil && l.dur.base < st.end
+	l.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	if !behind {
+		return nil
+	}
+	// What is behind the mark may have been made durable by others, who wrote
+	// so into another lock file if ours was deleted.
+	gone, err := l.lock.Deleted()
+	if err != nil {
+		return fmt.Errorf("durus: lock file of %s: %w", s.path, err)
+	}
+	if gone {
+		if err := l.lock.Reopen(); err != nil && !errors.Is(err, vfs.ErrMode) {
+			return fmt.Errorf("durus: lock file of %s: %w", s.path, err)
+		}
+		if l.noteIncarnation() && !s.opts.ReadOnly {
+			return s.warmUp(ctx, l, writable)
+		}
+	}
+	s.noticeLag(l, st)
+	return nil
+}
+
+// glanceEvery is how often a handle that only reads compares the path with the
+// file that it has open. Writers do so under the lock at every commit.
+const glanceEvery = 50 * time.Millisecond
+
+// glance finds out, now and then, whether the path leads to another file by
+// now: somebody restored a backup by renaming it over.
+func (s *Storage) glance(l *lineage) error {
+	now := s.now().UnixNano()
+	last := s.looked.Load()
+	if now-last < int64(glanceEvery) && now >= last || !s.looked.CompareAndSwap(last, now) {
+		return nil
+	}
+	if s.closedNow() {
+		return fmt.Errorf("%w: %s", storage.ErrClosed, s.path)
+	}
+	info, err := s.fs.Stat(s.path)
+	if err != nil { // missing: a reader goes on with the file it has
+		return nil
+	}
+	if info.ID != l.info.ID {
+		return l.rewoundError("its name leads to another file now")
+	}
+	return nil
+}
+
+func (s *Storage) closedNow() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closed
+}
+
+func (s *Storage) sizeError(err error) error {
+	if s.closedNow() {
+		return fmt.Errorf("%w: %s", storage.ErrClosed, s.path)
+	}
+	return fmt.Errorf("durus: %s: %w", s.path, err)
+}
+
+// fault passes an error on. If it says that the file was rewound, the next
+// transaction gets the new history.
+func (s *Storage) fault(err error) error {
+	if err == nil || !errors.Is(err, storage.ErrRewound) {
+		return err
+	}
+	s.reloading.Lock()
+	defer s.reloading.Unlock()
+	if s.foreign != nil {
+		return s.foreign
+	}
+	old := s.current()
+	if old.dead.Load() {
+		return err
+	}
+	if !s.stale(old) { // an old snapshot met an earlier change
+		return err
+	}
+	mode := vfs.Append
+	if s.opts.ReadOnly {
+		mode = vfs.ReadOnly
+	}
+	l, openErr := openLineage(s.fs, s.path, mode, s.opts.Logger)
+	if openErr != nil {
+		return errors.Join(err, openErr)
+	}
+	if l.header.ID != old.header.ID {
+		l.retire()
+		s.foreign = fmt.Errorf("%w: %s holds another database now: close it and open it again", storage.ErrRewound, s.path)
+		return s.foreign
+	}
+	s.opts.Logger.Warn("durus: the file was rewound", "path", s.path, "err", err)
+	s.lineage.Store(l)
+	if closeErr := old.retire(); closeErr != nil {
+		s.opts.Logger.Warn("durus: close", "path", s.path, "err", closeErr)
+	}
+	return err
+}
+
+// stale reports whether the lineage no longer fits what the path leads to.
+func (s *Storage) stale(l *lineage) bool {
+	info, err := s.fs.Stat(s.path)
+	if err != nil || info.ID != l.info.ID || info.Links == 0 {
+		return err == nil
+	}
+	if l.broken.Load() {
+		return true
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	size, err := l.file.Size()
+	if err != nil {
+		return false
+	}
+	if size < l.cur.pos {
+		return true
+	}
+	ok, err := l.anchored()
+	return err == nil && !ok
+}
+
+// LastTID implements storage.Storage.
+func (s *Storage) LastTID() (storage.TID, error) {
+	snap, err := s.Begin(background, false)
+	if err != nil {
+		return 0, err
+	}
+	defer snap.Release()
+	return snap.TID(), nil
+}
+
+// Sync implements storage.Storage.
+func (s *Storage) Sync(ctx context.Context) error {
+	if err := s.enter(); err != nil {
+		return err
+	}
+	defer s.leave()
+	if s.opts.ReadOnly {
+		return nil
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	l := s.current()
+	if err := s.look(ctx, l, true); err != nil {
+		return s.fault(err)
+	}
+	return s.fault(s.settle(l, l.end()))
+}
+
+// Committed implements storage.Storage.
+func (s *Storage) Committed(tid storage.TID) (bool, error) {
+	if !s.opts.ReadOnly {
+		if err := s.Sync(background); err != nil {
+			return false, err
+		}
+	}
+	for t, err := range s.Transactions(tid, tid) {
+		if err != nil {
+			return false, err
+		}
+		return t.TID == tid, nil
+	}
+	return false, nil
+}
+
+func (s *Storage) syncEvery() {
+	t := time.NewTicker(s.opts.SyncEvery)
+	defer t.Stop()
+	for {
+		select {
+		case <-s.stop:
+			return
+		case <-t.C:
+			if l := s.current(); l.behind() > 0 {
+				s.background(l)
+			}
+		}
+	}
+}
+
+// Stats implements storage.Storage.
+func (s *Storage) Stats() storage.Stats {
+	l := s.current()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	st := l.state.Load()
+	return storage.Stats{
+		Commits: s.stats.commits.Load(), Conflicts: s.stats.conflicts.Load(), Syncs: s.stats.syncs.Load(),
+		LockWaits: s.stats.lockWaits.Load(), Groups: s.stats.groups.Load(),
+		Followed: l.stats.followed, Polls: l.stats.polls,
+		End: st.end, Visible: st.visible, Mark: l.dur.base, Objects: l.index.objects, LastTID: st.tid,
+	}
+}
+
+// Close implements storage.Storage. Snapshots that are still open can be read
+// until they are released.
+func (s *Storage) Close() error {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return fmt.Errorf("%w: %s", storage.ErrClosed, s.path)
+	}
+	s.mu.Unlock()
+	l := s.current()
+	var err error
+	if !s.opts.ReadOnly && !l.dead.Load() {
+		if e := s.returnLease(background, l); e != nil && !errors.Is(e, storage.ErrLocked) {
+			err = e
+		}
+		if l.behind() > 0 {
+			err = errors.Join(err, s.settle(l, l.end()))
+		}
+	}
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return fmt.Errorf("%w: %s", storage.ErrClosed, s.path)
+	}
+	s.closed = true
+	close(s.stop)
+	for s.running > 0 {
+		s.idle.Wait()
+	}
+	s.mu.Unlock()
+	return errors.Join(err, l.retire())
+}

@@ -1,0 +1,97 @@
+package filestorage
+
+import (
+	"fmt"
+	"iter"
+	"time"
+
+	"github.com/durusdb/durus/storage"
+)
+
+// Transactions implements storage.Storage.
+func (s *Storage) Transactions(from, to storage.TID) iter.Seq2[storage.Transaction, error] {
+	return func(yield func(storage.Transaction, error) bool) {
+		snap, err := s.Begin(background, false)
+		if err != nil {
+			yield(storage.Transaction{}, err)
+			return
+		}
+		defer snap.Release()
+		snap.(*snapshot).transactions(from, to, yield)
+	}
+}
+
+// transactions yields what the snapshot holds of them, the oldest first.
+func (sn *snapshot) transactions(from, to storage.TID, yield func(storage.Transaction, error) bool) {
+	if to > sn.tid {
+		to = sn.tid
+	}
+	if from > to {
+		return
+	}
+	pos, err := sn.l.seek(sn.end, from)
+	if err != nil {
+		yield(storage.Transaction{}, err)
+		return
+	}
+	sc := scanner{salt: sn.l.header.Salt, win: &window{file: sn.l.file, size: sn.end}}
+	for pos < sn.end {
+		f, v, reason, err := sc.next(chain{pos: pos}, false, false)
+		if err == nil && v != verdictWhole {
+			err = corrupt(sn.l.path, pos, reason)
+		}
+		if err != nil {
+			yield(storage.Transaction{}, err)
+			return
+		}
+		pos = f.end()
+		if f.kind != kindTransaction || f.tid < from {
+			continue
+		}
+		if f.tid > to || !yield(f.transaction(), nil) {
+			return
+		}
+	}
+}
+
+func (f *frame) transaction() storage.Transaction {
+	t := storage.Transaction{TID: f.tid, Time: time.UnixMicro(f.time)}
+	t.Meta, _ = parseMeta(f.meta) // checked by rule 10
+	t.OIDs = make([]storage.OID, f.records)
+	for i := range t.OIDs {
+		t.OIDs[i] = f.oid(i)
+	}
+	return t
+}
+
+// seek returns where a frame begins before which all transactions are older
+// than tid: it walks backwards from end by the trailers, so that the newest
+// transactions are found without reading the file.
+func (l *lineage) seek(end int64, tid storage.TID) (int64, error) {
+	if tid == 0 {
+		return headerSize, nil
+	}
+	for pos := end; pos > headerSize; {
+		w := window{file: l.file, size: pos}
+		b, err := w.bytes(pos-trailerSize, trailerSize)
+		if err != nil {
+			return 0, fmt.Errorf("durus: read %s: %w", l.path, err)
+		}
+		start := pos - trailerLength(b)
+		if start < headerSize || start >= pos {
+			return headerSize, nil // a damaged trailer: from the begin, then
+		}
+		h, ok, err := l.headerAt(start)
+		if err != nil {
+			return 0, err
+		}
+		if !ok || h.end() != pos {
+			return headerSize, nil
+		}
+		if h.tid < tid {
+			return pos, nil
+		}
+		pos = start
+	}
+	return headerSize, nil
+}

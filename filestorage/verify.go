@@ -1,0 +1,263 @@
+package filestorage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/durusdb/durus/storage"
+)
+
+// Problem is something wrong in a file.
+type Problem struct {
+	Offset int64       // in bytes
+	OID    storage.OID // of the object it concerns, 0 if none
+	Reason string
+}
+
+func (p Problem) String() string {
+	if p.OID != 0 {
+		return fmt.Sprintf("byte %d, object %s: %s", p.Offset, p.OID, p.Reason)
+	}
+	return fmt.Sprintf("byte %d: %s", p.Offset, p.Reason)
+}
+
+// Report is what Verify found.
+type Report struct {
+	Size         int64  // of the file, bytes
+	End          int64  // of the last valid frame
+	Tail         int64  // bytes behind it: an interrupted commit, no problem
+	Frames       uint64 // valid ones
+	Transactions uint64
+	Records      uint64
+	Objects      uint64
+	Live         int64 // bytes of the newest records
+	Problems     []Problem
+	More         uint64 // problems beyond maxProblems
+}
+
+const maxProblems = 1000
+
+// OK reports whether nothing is wrong.
+func (r *Report) OK() bool { return len(r.Problems) == 0 }
+
+func (r *Report) problem(off int64, oid storage.OID, format string, args ...any) {
+	if len(r.Problems) == maxProblems {
+		r.More++
+		return
+	}
+	r.Problems = append(r.Problems, Problem{off, oid, fmt.Sprintf(format, args...)})
+}
+
+// Verify reads the whole file and checks every rule of the package comment, the
+// chain of each object's records, classes, references, and the index of this
+// handle. It takes no lock, changes nothing, and goes on behind damage.
+// progress, if not nil, is called now and then with bytes done and in all.
+func (s *Storage) Verify(ctx context.Context, progress func(done, total int64)) (*Report, error) {
+	return s.VerifyRecords(ctx, nil, progress)
+}
+
+// VerifyRecords is Verify that also shows every record whose checksums are good
+// to check, which knows what payloads look like and says what is wrong with
+// one, "" for nothing. The record's payload is valid until check returns.
+func (s *Storage) VerifyRecords(ctx context.Context, check func(*storage.Record) string, progress func(done, total int64)) (*Report, error) {
+	l := s.current()
+	l.mu.Lock()
+	m, err := l.readMark()
+	if err == nil {
+		_, err = l.poll()
+	}
+	w, known := max(l.dur.base, l.cur.pos), l.cur.pos
+	l.mu.Unlock()
+	if err != nil && !errors.Is(err, storage.ErrCorrupt) && !errors.Is(err, storage.ErrTooNew) {
+		return nil, s.fault(err)
+	}
+	size, err := l.file.Size()
+	if err != nil {
+		return nil, s.sizeError(err)
+	}
+	if m.salt == l.header.Salt && m.end <= size {
+		w = max(w, m.end)
+	}
+	v := verifier{l: l, report: &Report{Size: size}, window: w, known: known, check: check, classes: make(map[storage.ClassID]bool)}
+	return v.report, v.run(ctx, size, progress)
+}
+
+// verifier builds an index of its own while it reads.
+type verifier struct {
+	l       *lineage
+	report  *Report
+	index   index
+	sizes   map[storage.OID]int64
+	window  int64 // W: what is bad before it is damage
+	known   int64 // the handle has applied everything before; what follows, perhaps
+	check   func(*storage.Record) string
+	classes map[storage.ClassID]bool
+	refs    []danglingRef // targets that did not exist when they were met
+}
+
+type danglingRef struct {
+	at       int64
+	from, to storage.OID
+}
+
+func (v *verifier) run(ctx context.Context, size int64, progress func(done, total int64)) error {
+	r, h := v.report, &v.l.header
+	if err := v.checkFileHeader(); err != nil {
+		return err
+	}
+	sc := scanner{salt: h.Salt, win: &window{file: v.l.file, size: size}}
+	c := chain{pos: headerSize, sum: h.checksum(), high: h.HighOID}
+	link := true
+	for c.pos < size {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		f, verdict, reason, err := sc.next(c, link, true)
+		if err != nil {
+			return fmt.Errorf("durus: read %s: %w", v.l.path, err)
+		}
+		if verdict != verdictWhole && verdict != verdictRecords || verdict == verdictRecords && c.pos >= v.window {
+			next, found, err := v.skip(&sc, c.pos, size, reason, verdict)
+			if err != nil {
+				return err
+			}
+			if !found {
+				break
+			}
+			c.pos, link = next, false
+			continue
+		}
+		if verdict == verdictRecords {
+			r.problem(f.pos, 0, "%s", reason)
+		}
+		if err := v.frame(&sc, &f); err != nil {
+			return err
+		}
+		cls := c.cls
+		if f.kind == kindClass && len(f.meta) > 4 {
+			cls++
+			v.classes[storage.ClassID(cls)] = true
+		}
+		high := c.high
+		if f.leaseFirst != 0 {
+			high = f.leaseFirst + storage.OID(f.leaseCount)
+		}
+		c = chain{pos: f.end(), sum: f.sum, tid: f.tid, time: f.time, high: high, cls: cls}
+		link = true
+		if progress != nil {
+			progress(c.pos, size)
+		}
+	}
+	r.End, r.Tail = c.pos, size-c.pos
+	r.Objects = v.index.objects
+	for _, ref := range v.refs {
+		if v.index.get(ref.to) == 0 {
+			r.problem(ref.at, ref.from, "refers to object %s, which does not exist", ref.to)
+		}
+	}
+	v.compareIndex(c.pos)
+	return nil
+}
+
+// skip deals with bytes that are no valid frame: the tail, or damage with
+// frames behind it.
+func (v *verifier) skip(sc *scanner, pos, size int64, reason string, verdict verdict) (next int64, found bool, err error) {
+	for p := pos + 1; size-p >= frameHeaderSize; p++ {
+		f, n, err := sc.find(p)
+		if err != nil {
+			return 0, false, fmt.Errorf("durus: read %s: %w", v.l.path, err)
+		}
+		if n == 0 {
+			break
+		}
+		if f.durable > pos || pos < v.window {
+			v.report.problem(pos, 0, "%s; the next whole frame is at byte %d", reason, f.pos)
+			return f.pos, true, nil
+		}
+		p = f.pos
+	}
+	if pos < v.window || verdict == verdictTooNew {
+		v.report.problem(pos, 0, "%s", reason)
+	}
+	return 0, false, nil
+}
+
+func (v *verifier) checkFileHeader() error {
+	b := make([]byte, headerSize)
+	n, err := v.l.file.ReadAt(b, 0)
+	if n < headerSize && err != nil && !errors.Is(err, io.EOF) {
+		return fmt.Errorf("durus: read %s: %w", v.l.path, err)
+	}
+	if n < headerSize {
+		v.report.problem(int64(n), 0, "the file ends inside its header")
+		return nil
+	}
+	for i, want := range v.l.header.encode() {
+		if b[i] != want {
+			v.report.problem(int64(i), 0, "one copy of the file header is damaged; the other one serves")
+			return nil
+		}
+	}
+	return nil
+}
+
+// frame checks what concerns more than one frame.
+func (v *verifier) frame(sc *scanner, f *frame) error {
+	r := v.report
+	r.Frames++
+	if f.kind == kindTransaction {
+		r.Transactions++
+	}
+	if v.sizes == nil {
+		v.sizes = make(map[storage.OID]int64)
+	}
+	for i := range f.records {
+		r.Records++
+		oid, pos := f.oid(i), f.recordPos(i)
+		old := v.index.get(oid)
+		v.index.set(oid, pos)
+		n := f.off(i+1) - f.off(i)
+		r.Live += n - v.sizes[oid]
+		v.sizes[oid] = n
+		b, err := sc.body.bytes(int64(pos), int(n))
+		if err != nil {
+			return fmt.Errorf("durus: read %s: %w", v.l.path, err)
+		}
+		var h recordHeader
+		if !h.get(b) || h.length() != n || !h.headerIntact(b, sc.salt, int64(pos)) {
+			continue // reported with the frame
+		}
+		if h.prev != old {
+			r.problem(int64(pos), oid, "its previous record should be at byte %d, and is said to be at %d", old, h.prev)
+		}
+		if !v.classes[h.class] {
+			r.problem(int64(pos), oid, "class number %d has no name", h.class)
+		}
+		strong, weak := h.refs(b)
+		payload := b[recordHeaderSize+h.refsLen():]
+		if v.check != nil && h.payloadIntact(payload, sc.salt, int64(pos)) {
+			rec := storage.Record{OID: oid, Class: h.class, Codec: h.codec, Payload: payload, Strong: strong, Weak: weak, Prev: h.prev}
+			if reason := v.check(&rec); reason != "" {
+				r.problem(int64(pos), oid, "%s", reason)
+			}
+		}
+		for _, to := range strong {
+			if v.index.get(to) == 0 {
+				v.refs = append(v.refs, danglingRef{int64(pos), oid, to})
+			}
+		}
+	}
+	return nil
+}
+
+// compareIndex holds the handle's own index against the file.
+func (v *verifier) compareIndex(end int64) {
+	v.index.each(func(oid storage.OID, pos storage.Position) bool {
+		if got := v.l.index.get(oid); got != pos && int64(got) < end && int64(pos) < v.known {
+			v.report.problem(int64(pos), oid, "the index of this process leads to byte %d", got)
+		}
+		return true
+	})
+}
