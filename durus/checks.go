@@ -1,0 +1,98 @@
+package durus
+
+import (
+	"bytes"
+	"fmt"
+	"sync"
+
+	"github.com/durusdb/durus/internal/codec"
+	"github.com/durusdb/durus/storage"
+)
+
+// sharedCheck remembers the shared objects that a session handed out, to find
+// those that were written without Edit (CheckShared). nil checks nothing.
+type sharedCheck struct {
+	mu   sync.Mutex // guards seen: goroutines may share a View
+	seen map[storage.Position]handedOut
+}
+
+type handedOut struct {
+	oid   OID
+	value any
+	gen   *generation
+}
+
+// maxChecked bounds how many objects a session remembers. Beyond it, each one
+// more takes the place of an arbitrary one.
+const maxChecked = 1024
+
+func newSharedCheck() *sharedCheck { return &sharedCheck{} }
+
+// handedOut remembers a shared object.
+func (s *sharedCheck) handedOut(oid OID, pos storage.Position, gen *generation, v any) {
+	if s == nil || isOpaque(v) {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, ok := s.seen[pos]; ok {
+		return
+	}
+	if s.seen == nil {
+		s.seen = make(map[storage.Position]handedOut)
+	}
+	if len(s.seen) >= maxChecked {
+		for victim := range s.seen {
+			delete(s.seen, victim)
+			break
+		}
+	}
+	s.seen[pos] = handedOut{oid, v, gen}
+}
+
+// take returns what was handed out since the last time.
+func (s *sharedCheck) take() map[storage.Position]handedOut {
+	if s == nil {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	seen := s.seen
+	s.seen = nil
+	return seen
+}
+
+// verify returns ErrSharedWrite if one of the objects is not what the file
+// holds any more. The object is dropped from the cache then: others get it
+// from the file. Encoders and decoders of the program's run here, and may use
+// the session, so s.mu is not held.
+func (s *sharedCheck) verify(c *core) error {
+	for pos, h := range s.take() {
+		if h.gen != c.gen || c.unchanged(pos, h) {
+			continue
+		}
+		c.gen.cache.drop(pos)
+		return fmt.Errorf("%w: object %s of class %s in %s was changed without Edit: what Load returns belongs to everybody; change what Edit returns",
+			ErrSharedWrite, h.oid, c.className(h.value), c.db.path)
+	}
+	return nil
+}
+
+// unchanged compares an object with what its record decodes to, both encoded
+// as they would be stored today: the record itself may have been written by a
+// program with other fields. What cannot be read is not judged.
+func (c *core) unchanged(pos storage.Position, h handedOut) bool {
+	rec, err := c.snap.Read(h.oid, pos)
+	if err != nil {
+		return true
+	}
+	v, info, extra, err := c.decode(rec)
+	if err != nil || info == nil {
+		return true
+	}
+	var stored, shared codec.Writer
+	if err := info.plan.Encode(&stored, v, extra); err != nil {
+		return true
+	}
+	return info.plan.Encode(&shared, h.value, extra) == nil && bytes.Equal(stored.Buf, shared.Buf)
+}

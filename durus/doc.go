@@ -1,0 +1,94 @@
+// Package durus is an object database that lives inside Go programs, without a
+// server: plain Go structs, connected by typed references, in one file that any
+// number of processes may read and write at the same time. A transaction sees
+// one consistent state of all objects, and commits all its changes or none.
+//
+//	type Account struct {
+//		Owner   string
+//		Balance int64
+//		Parent  durus.Ref[Account]
+//	}
+//	type Bank struct{ Accounts map[string]durus.Ref[Account] }
+//
+//	var (
+//		_    = durus.Register[Account]("bank.Account") // the name in the file
+//		_    = durus.Register[Bank]("bank.Bank")
+//		bank = durus.NewRoot[Bank]("bank") // where to begin
+//	)
+//
+//	db, err := durus.Open("bank.durus", nil)
+//	...
+//	err = db.Update(ctx, func(tx *durus.Tx) error {
+//		b, err := bank.Edit(tx)
+//		...
+//		ada, err := durus.Add(tx, &Account{Owner: "ada", Balance: 100})
+//		...
+//		b.Accounts["ada"] = ada
+//		return nil
+//	})
+//
+// # Objects
+//
+// An object is a struct of a registered type. It is stored as one value, with
+// all its fields, slices and maps; what is reached through a Ref is an object
+// of its own. Objects begin with Add and live as long as a root leads to them:
+// to delete one, unlink it. The space comes back with the next pack.
+//
+// Load and Peek return values that are shared by the whole program. They may be
+// read in any goroutine, for ever, and keep the state of their snapshot. They
+// must never be written, nor anything inside of them. Edit returns a private
+// copy to write; Add takes over what it is given. Both are yours until the
+// transaction ends, and to be read only afterwards. In tests a write to a
+// shared object is found out (CheckShared).
+//
+// # Transactions
+//
+// View reads: it never waits, never conflicts, and shows what is on the disk
+// and cannot be taken back. Update writes: its function is run again when
+// another transaction, of any process, changed anything that it had loaded. The
+// outcome is as if all transactions had run one after the other.
+//
+// Errors of writes and of the disk stick to their transaction (Tx.Err), so that
+// one that nobody looked at cannot leave half of the work behind: nothing is
+// committed then.
+//
+// # Caveats
+//
+//   - The function of Update may run several times. What an earlier run left in
+//     captured variables is still there: see Result and CheckRerun.
+//   - It must not wait for the network or for a person: others may be waiting.
+//   - A pointer that was kept from one transaction is not part of the next one:
+//     acting on what it says loses updates. Keep the Ref, and load again.
+//   - An object is written whole. A slice or map of a hundred thousand elements
+//     in one object makes every change cost that much, and makes any two
+//     changes conflict.
+//   - References of two open handles do not mix (ErrForeign), nor compare equal.
+//   - Root.Load in a writable session creates a root that does not exist yet,
+//     which is a write.
+//   - A long View keeps old states readable, which costs memory and, after a
+//     pack, disk space until it ends.
+//   - Begin without Commit or Rollback keeps Close waiting for ever.
+//   - After ErrUnknownOutcome do not run the transaction again: ask Committed.
+//
+// # What it may import
+//
+// Packages storage, vfs and internal/codec of this module; filestorage and the
+// back ends of vfs in open.go only. Everything else knows storage.Storage.
+//
+// # Invariants
+//
+//   - A shared object is never written and never was an edited one. It is
+//     decoded from its record, and cached by the record's position.
+//   - A transaction's read set holds every object whose state it was told,
+//     absence included, but for Peek and the names of roots.
+//   - Nothing of a transaction reaches the storage but in its one Commit.
+//   - over is set before a snapshot is released, and looked at after it was
+//     used: who outlives a transaction gets ErrTxDone, not another state.
+//
+// # Locks
+//
+// A transaction takes none to begin, to load what is cached, or to end. The
+// mutexes of this package (cache.mu, DB.renew, Types.mu, tagSet.mu, watched.mu,
+// sharedCheck.mu) are leaves: nothing else is locked, and no storage, encoder
+// or function of the program's is called, while one is held.
+package durus

@@ -1,0 +1,110 @@
+package durus
+
+import (
+	"fmt"
+	"reflect"
+
+	"github.com/durusdb/durus/internal/codec"
+)
+
+// Add makes a new object of *v and takes v over: it is yours until the
+// transaction ends, and to be read only afterwards. The object is stored at
+// commit if something that is stored refers to it, directly or through other
+// new objects; otherwise it is forgotten. Adding a pointer again gives the same
+// reference, as does adding what Edit returned. v may be an *Opaque.
+//
+// An error sticks: nothing of the transaction is committed. Errors: ErrType (T
+// is not registered), ErrReadOnly, ErrTxDone, ErrClosed, and those of the file.
+func Add[T any](s Session, v *T) (Ref[T], error) {
+	c := s.core()
+	if v == nil {
+		return Ref[T]{}, c.stick(fmt.Errorf("%w: Add of a nil *%s", ErrType, reflect.TypeFor[T]()))
+	}
+	oid, err := c.add(v, reflect.TypeFor[T]())
+	if err != nil {
+		return Ref[T]{}, c.stick(err)
+	}
+	return Ref[T]{raw: c.reference(oid)}, nil
+}
+
+// reference returns the reference to an object of the session's database.
+func (c *core) reference(oid OID) codec.Strong { return codec.Strong(c.tag<<tagShift | uint64(oid)) }
+
+// add takes over a *T.
+func (c *core) add(v any, t reflect.Type) (OID, error) {
+	if err := c.mayWrite(); err != nil {
+		return 0, err
+	}
+	if oid, ok := c.holder(v); ok {
+		return oid, nil
+	}
+	info := c.db.opts.Types.of(t)
+	if info == nil && !isOpaque(v) {
+		return 0, fmt.Errorf("%w: %s is not registered: call durus.Register[%s] with a name for its class", ErrType, t, t.Name())
+	}
+	if o, ok := v.(*Opaque); ok && o.class == "" {
+		return 0, fmt.Errorf("%w: an Opaque is stored again as it was loaded, it cannot be made", ErrType)
+	}
+	oid, err := c.db.st.NewOID(c.ctx)
+	if err != nil {
+		return 0, err
+	}
+	c.takeEdited(&edited{oid: oid, info: info, value: v, fresh: true}, 0)
+	return oid, nil
+}
+
+// edit returns the private copy of an object.
+func (c *core) edit(raw uint64, t reflect.Type) (any, error) {
+	if err := c.mayWrite(); err != nil {
+		return nil, err
+	}
+	oid, err := c.target(raw)
+	if err != nil {
+		return nil, err
+	}
+	if u := c.used[oid]; u.edited != nil {
+		return u.edited.value, nil
+	}
+	pos, err := c.find(oid)
+	if err != nil {
+		return nil, err
+	}
+	rec, err := c.read(oid, pos)
+	if err != nil {
+		return nil, err
+	}
+	base := rec.Payload
+	v, info, extra, err := c.decode(rec)
+	if err != nil {
+		return nil, err
+	}
+	if info == nil || info.goType != t {
+		return nil, c.typeError(oid, v, t)
+	}
+	c.takeEdited(&edited{oid: oid, info: info, value: v, base: base, extra: extra}, pos)
+	return v, nil
+}
+
+// editDirectory returns the root directory for changing, and makes it when the
+// database has none.
+func (c *core) editDirectory() (*directory, error) {
+	if u := c.used[directoryOID]; u.edited != nil {
+		return u.edited.value.(*directory), nil
+	}
+	pos, err := c.snap.Find(directoryOID)
+	if err == nil {
+		v, err := c.edit(uint64(directoryOID), reflect.TypeFor[directory]())
+		return asDirectory(v, err)
+	}
+	if !isNotFound(err) {
+		return nil, c.stick(err)
+	}
+	dir := &directory{}
+	c.takeEdited(&edited{
+		oid:   directoryOID,
+		info:  c.db.opts.Types.byClass(directoryClass),
+		value: dir,
+		fresh: true,
+	}, pos)
+	return dir, nil
+}

@@ -1,0 +1,205 @@
+package durus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+
+	"github.com/durusdb/durus/internal/codec"
+	"github.com/durusdb/durus/storage"
+)
+
+// Session is what objects are loaded, edited and added through: a *Tx or a
+// *Connection.
+type Session interface {
+	// Context is the session's. Pass it on: an Update with a context that
+	// comes from a transaction of the same database is ErrNestedUpdate.
+	Context() context.Context
+
+	// Err is the first failed write or I/O error of the session, or nil.
+	// While there is one, nothing is committed.
+	Err() error
+
+	// Snapshot is the newest transaction that the session sees.
+	Snapshot() TID
+
+	core() *core
+}
+
+// core is what transactions and connections have in common: a snapshot, and in
+// a writable session the objects that it used.
+//
+// In a View's Tx, which goroutines may share, everything but over, stuck and
+// shared is constant. Any other session belongs to one goroutine at a time.
+type core struct {
+	db   *DB
+	snap storage.Snapshot
+	gen  *generation // of snap
+	ctx  context.Context
+	tag  uint64 // of db, in the lower 16 bits
+	conn *Connection
+
+	writable bool
+	quick    bool // a View's Tx without checks: hot may answer
+	over     atomic.Bool
+
+	// stuck is the first error that sticks. It is set once.
+	stuck atomic.Pointer[error]
+
+	used  map[OID]use // read set and write set; nil until the first use
+	dirty []*edited   // objects of used that were edited or added, in that order
+	ptrs  map[any]OID // pointers of dirty; nil until the first Add
+	round int         // of encoding, see edited.round
+
+	shared *sharedCheck // what was handed out, when CheckShared is on
+}
+
+// use is one object that a writable session used: 24 bytes with its key.
+type use struct {
+	// pos is the revision that was read first; 0: the object was not there,
+	// or is new.
+	pos storage.Position
+	// edited is nil for an object that was only read.
+	edited *edited
+}
+
+// edited is an object that the session may change.
+type edited struct {
+	oid   OID
+	info  *typeInfo // nil for an *Opaque
+	value any       // *T, private to the session
+	base  []byte    // what it was decoded from; nil for a new object
+	extra codec.Extra
+	fresh bool // new: stored only if something stored refers to it
+	round int  // the last round of encoding that reached it
+}
+
+// class is the name to store the object under.
+func (e *edited) class() string {
+	if e.info != nil {
+		return e.info.name
+	}
+	return e.value.(*Opaque).class
+}
+
+// usable tells whether the session may still be used.
+func (c *core) usable() error {
+	if c.conn != nil {
+		return c.conn.usable()
+	}
+	if c.over.Load() {
+		return ErrTxDone
+	}
+	return nil
+}
+
+// mayWrite is usable for writes.
+func (c *core) mayWrite() error {
+	if err := c.usable(); err != nil {
+		return err
+	}
+	if c.writable {
+		return nil
+	}
+	if c.db.opts.ReadOnly {
+		return fmt.Errorf("%w: %s was opened with Options.ReadOnly", ErrReadOnly, c.db.path)
+	}
+	return fmt.Errorf("%w: this transaction only reads: use Update", ErrReadOnly)
+}
+
+// err returns the error that sticks.
+func (c *core) err() error {
+	if p := c.stuck.Load(); p != nil {
+		return *p
+	}
+	return nil
+}
+
+// stick keeps the first error that nothing may be committed after, and returns err.
+func (c *core) stick(err error) error {
+	if err != nil {
+		c.stuck.CompareAndSwap(nil, &err)
+	}
+	return err
+}
+
+// note enters an object into the read set. The first position stays: it is
+// what the session depends on.
+func (c *core) note(oid OID, pos storage.Position) {
+	if !c.writable {
+		return
+	}
+	if _, ok := c.used[oid]; ok {
+		return
+	}
+	c.use(oid, use{pos: pos})
+}
+
+func (c *core) use(oid OID, u use) {
+	if c.used == nil {
+		c.used = make(map[OID]use)
+	}
+	c.used[oid] = u
+}
+
+// takeEdited enters an edited or added object.
+func (c *core) takeEdited(e *edited, pos storage.Position) {
+	if u, ok := c.used[e.oid]; ok {
+		pos = u.pos
+	}
+	c.use(e.oid, use{pos: pos, edited: e})
+	c.dirty = append(c.dirty, e)
+	if c.ptrs != nil {
+		c.ptrs[e.value] = e.oid
+	}
+}
+
+// holder returns the object that a pointer given to Add is of already.
+func (c *core) holder(v any) (OID, bool) {
+	if c.ptrs == nil {
+		c.ptrs = make(map[any]OID, len(c.dirty)+1)
+		for _, e := range c.dirty {
+			c.ptrs[e.value] = e.oid
+		}
+	}
+	oid, ok := c.ptrs[v]
+	return oid, ok
+}
+
+// find returns where the object's state begins. The error is sticky unless it
+// is ErrNotFound.
+func (c *core) find(oid OID) (storage.Position, error) {
+	pos, err := c.snap.Find(oid)
+	if err == nil {
+		return pos, nil
+	}
+	if errors.Is(err, storage.ErrNotFound) {
+		return 0, c.notFound(oid)
+	}
+	return 0, c.stick(err)
+}
+
+func (c *core) notFound(oid OID) error {
+	return fmt.Errorf("%w: object %s is not in %s at transaction %s", ErrNotFound, oid, c.db.path, c.snap.TID())
+}
+
+// readSet is the session as its commit's storage.ReadSet. Nothing changes the
+// session while Commit runs. Everything in it was read at Commit.Base, so
+// whatever is newer replaces what was read.
+type readSet struct{ used map[OID]use }
+
+// Depends implements storage.ReadSet.
+func (r readSet) Depends(oid OID, _ storage.Position) bool {
+	_, ok := r.used[oid]
+	return ok
+}
+
+// readSet returns what the commit depends on: nil, only what it writes, under
+// SnapshotIsolation.
+func (c *core) readSet() storage.ReadSet {
+	if c.db.opts.Isolation == SnapshotIsolation {
+		return nil
+	}
+	return readSet{c.used}
+}

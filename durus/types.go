@@ -1,0 +1,197 @@
+package durus
+
+import (
+	"fmt"
+	"reflect"
+	"strings"
+	"sync"
+	"unicode/utf8"
+
+	"github.com/durusdb/durus/internal/codec"
+	"github.com/durusdb/durus/storage"
+)
+
+// Types is a set of registered types: which Go type has which class name in
+// the file. Programs normally use the one that Register fills; a separate one
+// (NewTypes, Options.Types) is for tests and for programs that open databases
+// of different families. It is safe for use by many goroutines.
+type Types struct {
+	mu     sync.RWMutex // guards the maps; a typeInfo is immutable
+	byName map[string]*typeInfo
+	byType map[reflect.Type]*typeInfo
+}
+
+// typeInfo is a registered type.
+type typeInfo struct {
+	name    string
+	aliases []string
+	goType  reflect.Type          // T, not *T
+	size    int64                 // of a T, bytes, what it points to not included
+	plan    *codec.Plan           // how to encode and decode it
+	fresh   func() any            // a new *T
+	points  map[reflect.Type]bool // what its stored fields have Go pointers to
+}
+
+// Type is a registered type.
+type Type struct{ info *typeInfo }
+
+// Name is the name of the class in the file.
+func (t Type) Name() string { return t.info.name }
+
+// GoType is the registered struct type.
+func (t Type) GoType() reflect.Type { return t.info.goType }
+
+// String is the name of the class.
+func (t Type) String() string { return t.info.name }
+
+// TypeOption is an option of Register.
+type TypeOption func(*typeInfo)
+
+// Alias says that records written under oldName are of this type too: the
+// class was renamed. They get the new name when they are written next.
+func Alias(oldName string) TypeOption {
+	return func(i *typeInfo) { i.aliases = append(i.aliases, oldName) }
+}
+
+// registered is what Register fills.
+var registered = NewTypes()
+
+// NewTypes returns a set without types of the program's.
+func NewTypes() *Types {
+	ts := &Types{byName: map[string]*typeInfo{}, byType: map[reflect.Type]*typeInfo{}}
+	if _, err := ts.add(newInfo[directory](directoryClass)); err != nil {
+		panic(err) // our own type
+	}
+	return ts
+}
+
+// Register gives the struct type T a stable name in database files, normally
+// in a package variable:
+//
+//	var _ = durus.Register[Account]("bank.Account")
+//
+// The name, not the Go type's, is what files hold: T may be renamed and moved.
+// Register panics when T cannot be stored faithfully (the message names the
+// field and what to do instead) and when T or the name is taken. The same T
+// and name again is a no-op.
+func Register[T any](name string, opts ...TypeOption) Type {
+	return RegisterIn[T](registered, name, opts...)
+}
+
+// RegisterIn is Register for a set of its own.
+func RegisterIn[T any](ts *Types, name string, opts ...TypeOption) Type {
+	info := newInfo[T](name)
+	for _, o := range opts {
+		o(info)
+	}
+	err := checkType(info)
+	if err == nil {
+		info, err = ts.add(info)
+	}
+	if err != nil {
+		panic(err)
+	}
+	return Type{info}
+}
+
+func newInfo[T any](name string) *typeInfo {
+	t := reflect.TypeFor[T]()
+	return &typeInfo{name: name, goType: t, size: int64(t.Size()), fresh: func() any { return new(T) }}
+}
+
+// checkType says why a type of the program's cannot be registered.
+func checkType(i *typeInfo) error {
+	if i.goType.Kind() != reflect.Struct {
+		return fmt.Errorf("durus: Register[%s](%q): not a struct: put the value into a struct", i.goType, i.name)
+	}
+	for _, name := range append([]string{i.name}, i.aliases...) {
+		switch {
+		case name == "" || !utf8.ValidString(name) || len(name) > storage.MaxClassName:
+			return fmt.Errorf("durus: Register[%s](%q): a class name is 1 to %d bytes of UTF-8", i.goType, name, storage.MaxClassName)
+		case strings.HasPrefix(name, "durus."):
+			return fmt.Errorf("durus: Register[%s](%q): names that begin with \"durus.\" are taken: choose another", i.goType, name)
+		}
+	}
+	return nil
+}
+
+// add compiles and enters a type, and returns it, or the same one that is
+// registered already.
+func (ts *Types) add(i *typeInfo) (*typeInfo, error) {
+	i.points = map[reflect.Type]bool{}
+	plan, err := codec.CompileWith(i.goType, codec.Options{Forbidden: func(t reflect.Type) string {
+		if t.Kind() == reflect.Pointer {
+			i.points[t.Elem()] = true
+		}
+		return ""
+	}})
+	if err != nil {
+		return nil, fmt.Errorf("durus: Register[%s](%q): %w", i.goType, i.name, err)
+	}
+	i.plan = plan
+
+	ts.mu.Lock()
+	defer ts.mu.Unlock()
+	if known := ts.byType[i.goType]; known != nil && known.name == i.name {
+		return known, nil
+	} else if known != nil {
+		return nil, fmt.Errorf("durus: Register[%s](%q): the type is registered as %q: use one name, and Alias for old ones", i.goType, i.name, known.name)
+	}
+	for _, name := range append([]string{i.name}, i.aliases...) {
+		if known := ts.byName[name]; known != nil {
+			return nil, fmt.Errorf("durus: Register[%s](%q): the name %q is used by %s", i.goType, i.name, name, known.goType)
+		}
+	}
+	if err := ts.checkPointers(i); err != nil {
+		return nil, err
+	}
+	ts.byType[i.goType] = i
+	for _, name := range append([]string{i.name}, i.aliases...) {
+		ts.byName[name] = i
+	}
+	return i, nil
+}
+
+// checkPointers refuses Go pointers between registered types, whichever was
+// registered first: stored inline, the object behind the pointer would become
+// a copy. The caller holds mu.
+func (ts *Types) checkPointers(i *typeInfo) error {
+	if i.points[i.goType] {
+		return refusePointer(i, i.goType)
+	}
+	for t, known := range ts.byType {
+		if i.points[t] {
+			return refusePointer(i, t)
+		}
+		if known.points[i.goType] {
+			return refusePointer(known, i.goType)
+		}
+	}
+	return nil
+}
+
+// refusePointer returns the error that names the field of a type which points
+// to a registered one.
+func refusePointer(from *typeInfo, to reflect.Type) error {
+	_, err := codec.CompileWith(from.goType, codec.Options{Forbidden: func(t reflect.Type) string {
+		if t.Kind() != reflect.Pointer || t.Elem() != to {
+			return ""
+		}
+		return fmt.Sprintf("a pointer to the registered type %s would be stored as a copy: use durus.Ref[%s]", to, to.Name())
+	}})
+	return fmt.Errorf("durus: Register[%s]: %w", from.goType, err)
+}
+
+// byClass returns the type of a class name, or nil.
+func (ts *Types) byClass(name string) *typeInfo {
+	ts.mu.RLock()
+	defer ts.mu.RUnlock()
+	return ts.byName[name]
+}
+
+// of returns the registration of a Go type, or nil.
+func (ts *Types) of(t reflect.Type) *typeInfo {
+	ts.mu.RLock()
+	defer ts.mu.RUnlock()
+	return ts.byType[t]
+}
