@@ -36,9 +36,9 @@ func (c *core) commit(ctx context.Context, base storage.Snapshot, meta storage.M
 	return tid, mayRetry(err), err
 }
 
-func mayRetry(err error) bool {
-	return errors.Is(err, storage.ErrConflict) || errors.Is(err, storage.ErrRewound)
-}
+// mayRetry: only a conflict is run again. Whoever meets a restored file is told
+// so once, and decides: what it knows from before is void.
+func mayRetry(err error) bool { return errors.Is(err, storage.ErrConflict) }
 
 // records encodes what the session has changed: the edited objects whose bytes
 // differ from what they were decoded from, and every new object to which one

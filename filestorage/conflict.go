@@ -13,11 +13,18 @@ func (t *transaction) conflicts(end int64) error {
 	if t.checked >= end {
 		return nil
 	}
-	var at []change
+	var at []change // one for each object, the last that changed it
 	visit := func(oid storage.OID, pos storage.Position) bool {
-		if int64(pos) < end && t.reads.Depends(oid, pos) {
-			at = append(at, change{oid: oid, at: pos})
+		if int64(pos) >= end || !t.reads.Depends(oid, pos) {
+			return true
 		}
+		for i := range at {
+			if at[i].oid == oid {
+				at[i].at = pos
+				return true
+			}
+		}
+		at = append(at, change{oid: oid, at: pos})
 		return len(at) < maxConflicts
 	}
 	if !t.base.l.recent.since(t.checked, visit) {

@@ -77,18 +77,20 @@ func (l *lineage) raiseBase(pos int64) {
 // settle returns nil when the mark covers everything before end.
 func (s *Storage) settle(l *lineage, end int64) error {
 	for {
-		covered, err := l.covered(end)
-		if covered || err != nil {
-			return err
-		}
-		f, mine := l.board()
-		if mine {
+		f, mine := l.board(end)
+		switch {
+		case f == nil:
+			return nil
+		case mine:
 			s.fly(l, f)
-		} else {
+		default:
 			<-f.done
 		}
 		if f.err != nil && (mine || end <= f.claim) {
 			return f.err // R2
+		}
+		if covered, err := l.covered(end); covered || err != nil {
+			return err
 		}
 	}
 }
@@ -106,10 +108,15 @@ func (l *lineage) covered(end int64) (bool, error) {
 	return l.dur.base >= end, nil
 }
 
-// board joins the sync that runs, or starts one.
-func (l *lineage) board() (f *flight, mine bool) {
+// board joins the sync that runs, or starts one; f is nil when the mark that
+// was read last covers end. The mark is not read again here: of a commit that
+// was appended a moment ago it cannot tell yet.
+func (l *lineage) board(end int64) (f *flight, mine bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.dur.base >= end && !l.dead.Load() {
+		return nil, false
+	}
 	if l.dur.flight != nil {
 		return l.dur.flight, false
 	}
@@ -118,6 +125,8 @@ func (l *lineage) board() (f *flight, mine bool) {
 }
 
 func (s *Storage) fly(l *lineage, f *flight) {
+	l.use()
+	defer l.drop()
 	f.err = s.syncOnce(l, f)
 	l.mu.Lock()
 	l.dur.flight = nil
@@ -134,6 +143,7 @@ func (s *Storage) syncOnce(l *lineage, f *flight) error {
 		l.mu.Lock()
 		vouches := l.dur.unvouched <= l.dur.base
 		incarnation := l.dur.incarnation
+		known := mark{end: l.dur.base, sum: l.dur.baseSum}
 		claim := mark{salt: l.header.Salt, start: l.cur.last, end: l.cur.pos, tid: l.cur.tid, sum: l.cur.sum}
 		f.claim = claim.end
 		l.mu.Unlock()
@@ -151,7 +161,7 @@ func (s *Storage) syncOnce(l *lineage, f *flight) error {
 			l.distrust()
 			return fmt.Errorf("durus: sync %s: %w", l.path, err)
 		}
-		err := s.raise(l, claim, incarnation)
+		err := s.raise(l, claim, known, incarnation)
 		if errors.Is(err, errForeignMark) && attempt < 3 { // R8
 			if err := s.underLock(background, l, nil); err != nil {
 				return err
@@ -179,9 +189,10 @@ var errForeignMark = errors.New("the mark names no frame of this file")
 // unless its holder was stopped.
 const latchTimeout = 10 * time.Second
 
-// raise writes claim into the mark and lets V advance. incarnation is that of
-// the lock file when the sync began.
-func (s *Storage) raise(l *lineage, claim mark, incarnation uint64) error {
+// raise writes claim into the mark and lets V advance. known is the end and
+// checksum of a mark of this chain, incarnation that of the lock file when the
+// sync began.
+func (s *Storage) raise(l *lineage, claim, known mark, incarnation uint64) error {
 	for range 64 {
 		if gone, err := l.lock.Deleted(); err != nil {
 			return fmt.Errorf("durus: lock file of %s: %w", l.path, err)
@@ -199,7 +210,7 @@ func (s *Storage) raise(l *lineage, claim mark, incarnation uint64) error {
 			if ok {
 				old = parseMark(p)
 			}
-			raised, verdict = l.mayRaise(old, claim)
+			raised, verdict = l.mayRaise(old, claim, known)
 			if verdict != nil || raised != claim {
 				return false
 			}
@@ -236,7 +247,7 @@ func (s *Storage) raise(l *lineage, claim mark, incarnation uint64) error {
 
 // mayRaise decides under the latch: it returns claim to have it written, a
 // higher mark that makes it unnecessary, or an error. R6.
-func (l *lineage) mayRaise(old, claim mark) (mark, error) {
+func (l *lineage) mayRaise(old, claim, known mark) (mark, error) {
 	if claim.start > 0 {
 		h, ok, err := l.headerAt(claim.start)
 		if err != nil {
@@ -253,7 +264,7 @@ func (l *lineage) mayRaise(old, claim mark) (mark, error) {
 		return mark{}, errForeignMark
 	case old == claim:
 		return old, nil
-	case old.end == headerSize:
+	case old.end == headerSize, old.end == known.end && old.sum == known.sum:
 		return claim, nil
 	}
 	// It is changed only if it names a frame of this chain: the file's, which

@@ -59,6 +59,7 @@ type lineage struct {
 	states []*state // published ones that snapshots may hold, oldest first
 	tail   tailLook // what was last seen behind the end
 	dur    durability
+	uses   int // lock holds and syncs under way, which keep the files open
 	closed bool
 	stats  lineageStats
 }
@@ -270,9 +271,26 @@ func (l *lineage) rewoundError(how string) error {
 	return fmt.Errorf("%w: %s: %s; what was read from it before is void: begin a new transaction", storage.ErrRewound, l.path, how)
 }
 
-// closeFiles closes the descriptors once nobody reads any more. l.mu is held.
+// use keeps the files open until drop, also when the lineage is retired
+// meanwhile: nobody may go on appending with a lock that was closed under him.
+func (l *lineage) use() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.uses++
+}
+
+func (l *lineage) drop() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.uses--
+	if err := l.closeFiles(); err != nil {
+		l.logger.Warn("durus: close", "path", l.path, "err", err)
+	}
+}
+
+// closeFiles closes the descriptors once nobody needs them any more. l.mu is held.
 func (l *lineage) closeFiles() error {
-	if l.closed || !l.dead.Load() || l.state.Load().refs.Load() > 0 {
+	if l.closed || !l.dead.Load() || l.uses > 0 || l.state.Load().refs.Load() > 0 {
 		return nil
 	}
 	for _, s := range l.states {

@@ -20,15 +20,18 @@ var errBusy = errors.New("durus: the commit lock is busy")
 // the end is valid, nothing is behind it, and the handle can vouch for all of it.
 func (s *Storage) acquire(ctx, wait context.Context, try bool) (_ *lineage, err error) {
 	l := s.current()
+	l.use()
 	ok, err := l.lock.TryLock()
 	if err == nil && !ok {
 		if try {
+			l.drop()
 			return nil, errBusy
 		}
 		s.stats.lockWaits.Add(1)
 		err = s.waitLock(ctx, wait, l)
 	}
 	if err != nil {
+		l.drop()
 		return nil, s.lockFailure(l, err)
 	}
 	defer func() {

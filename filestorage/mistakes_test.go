@@ -46,7 +46,7 @@ var mistakes = []struct {
 	{"the tail is not cut before an append", "lock.go",
 		"if err := l.file.Truncate(l.cur.pos); err != nil {", "if err := error(nil); err != nil {"},
 	{"an acknowledgement without the mark", "durability.go",
-		"err := s.raise(l, claim, incarnation)\n", "_ = incarnation; l.mu.Lock(); l.raiseBase(claim.end); l.setWarm(true); l.mu.Unlock(); err := error(nil)\n"},
+		"err := s.raise(l, claim, known, incarnation)\n", "_, _ = known, incarnation; l.mu.Lock(); l.raiseBase(claim.end); l.setWarm(true); l.mu.Unlock(); err := error(nil)\n"},
 	{"records are not summed", "scan.go",
 		"if !deep {", "if true {"},
 	{"the chain is not looked at", "scan.go",

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 
 	"github.com/durusdb/durus/storage"
 	"github.com/durusdb/durus/vfs"
@@ -230,19 +231,18 @@ func (l *lineage) relationOf(m mark) (relation, error) {
 // headerAt reads the header of the frame that begins at pos; ok is false when
 // none does.
 func (l *lineage) headerAt(pos int64) (h frameHeader, ok bool, err error) {
-	size, err := l.file.Size()
-	if err == nil && size-pos >= frameHeaderSize {
-		w := window{file: l.file, size: min(size, pos+frameHeaderSize)}
-		var b []byte
-		if b, err = w.bytes(pos, frameHeaderSize); err == nil {
-			h.get(b)
-			ok = goodHeader(b, &h, l.header.Salt, pos)
+	buf := readBuffers.Get().(*[readGuess]byte)
+	defer readBuffers.Put(buf)
+	b := buf[:frameHeaderSize]
+	n, err := l.file.ReadAt(b, pos)
+	if n < len(b) {
+		if err == nil || errors.Is(err, io.EOF) {
+			return h, false, nil
 		}
-	}
-	if err != nil && !errors.Is(err, errShrunk) {
 		return h, false, fmt.Errorf("durus: read %s: %w", l.path, err)
 	}
-	return h, ok, nil
+	h.get(b)
+	return h, goodHeader(b, &h, l.header.Salt, pos), nil
 }
 
 // meetMark takes the mark as a fact when it names a frame of the applied
@@ -250,7 +250,7 @@ func (l *lineage) headerAt(pos int64) (h frameHeader, ok bool, err error) {
 // that the file was rewound, also when its size is unchanged; unless the file
 // still holds our chain, then the mark is a foreign one. l.mu is held.
 func (l *lineage) meetMark(m mark) error {
-	if m.end == l.dur.base && m.sum == l.dur.baseSum {
+	if m.end == l.dur.base && m.sum == l.dur.baseSum && m.salt == l.header.Salt {
 		return nil
 	}
 	r, err := l.relationOf(m)

@@ -186,7 +186,9 @@ func (s *Storage) lead(ctx, wait context.Context, first *member) {
 	s.runGroup(l, group)
 }
 
+// unlock gives back what acquire took.
 func (s *Storage) unlock(l *lineage) {
+	defer l.drop()
 	if err := l.lock.Unlock(); err != nil {
 		s.opts.Logger.Error("durus: unlock", "path", s.path, "err", err)
 	}
