@@ -11,6 +11,9 @@ import (
 // Commit implements storage.Storage.
 func (s *Storage) Commit(ctx context.Context, c *storage.Commit) (storage.TID, error) {
 	tid, err := s.commit(ctx, c)
+	if errors.Is(err, storage.ErrConflict) {
+		s.stats.conflicts.Add(1)
+	}
 	return tid, s.fault(err)
 }
 
@@ -52,9 +55,6 @@ func (s *Storage) commit(ctx context.Context, c *storage.Commit) (storage.TID, e
 		m.hold = h
 	}
 	if err := s.submit(ctx, m); err != nil {
-		if errors.Is(err, storage.ErrConflict) {
-			s.stats.conflicts.Add(1)
-		}
 		return 0, err
 	}
 	s.stats.commits.Add(1)

@@ -28,8 +28,13 @@ var harmless = map[string]*regexp.Regexp{
 	"plugin":    nil,
 }
 
-// examplesMay is what examples may use besides: a place for their database.
-var examplesMay = regexp.MustCompile(`^(MkdirTemp|RemoveAll|TempDir)$`)
+// examplesMay is what examples may use besides: a place for their database, and
+// processes that share it.
+var examplesMay = map[string]*regexp.Regexp{
+	"os":      regexp.MustCompile(`^(MkdirTemp|RemoveAll|TempDir|Executable)$`),
+	"os/exec": regexp.MustCompile(`^(Cmd|Command|CommandContext)$`),
+	"syscall": regexp.MustCompile(`^SysProcAttr$`),
+}
 
 // onlyPosixTouchesFiles finds code that reaches files past package vfs. A
 // package that does can neither be tested with power cuts nor moved to another
@@ -43,6 +48,9 @@ func onlyPosixTouchesFiles(t *tree) []finding {
 		names := map[string]string{} // name in this file -> import path
 		for _, imp := range importsOf(f) {
 			allowed, watched := harmless[imp.path]
+			if allowed == nil && isExample(f) {
+				allowed = examplesMay[imp.path]
+			}
 			switch {
 			case strings.HasPrefix(imp.path, "golang.org/x/sys/"), watched && allowed == nil:
 				found = append(found, finding{t.at(imp.pos), fmt.Sprintf("%s imports %s: files are reached through package vfs", f.dir, imp.path)})
@@ -71,10 +79,7 @@ func fileCalls(t *tree, f *source, names map[string]string) []finding {
 			return true
 		}
 		pkg, ok := names[x.Name]
-		if !ok || harmless[pkg].MatchString(sel.Sel.Name) {
-			return true
-		}
-		if pkg == "os" && strings.HasPrefix(f.dir, "examples/") && examplesMay.MatchString(sel.Sel.Name) {
+		if !ok || mayUse(harmless[pkg], sel.Sel.Name) || isExample(f) && mayUse(examplesMay[pkg], sel.Sel.Name) {
 			return true
 		}
 		found = append(found, finding{t.at(sel.Pos()), fmt.Sprintf("%s uses %s.%s: files are reached through package vfs", f.dir, pkg, sel.Sel.Name)})
@@ -82,3 +87,7 @@ func fileCalls(t *tree, f *source, names map[string]string) []finding {
 	})
 	return found
 }
+
+func isExample(f *source) bool { return strings.HasPrefix(f.dir, "examples/") }
+
+func mayUse(names *regexp.Regexp, name string) bool { return names != nil && names.MatchString(name) }
