@@ -27,35 +27,41 @@ type draftRecord struct {
 	sum     uint32 // plain checksum of the payload
 }
 
-// newDraft encodes a transaction. The records may be in any order; one object
-// twice is refused.
+// newDraft encodes a transaction.
 func newDraft(recs []storage.Record, meta *storage.Meta) (*draft, error) {
+	d := new(draft)
+	return d, d.encode(recs, meta)
+}
+
+// encode makes d the frame of a transaction. The records may be in any order;
+// one object twice is refused.
+func (d *draft) encode(recs []storage.Record, meta *storage.Meta) error {
 	if len(recs) > storage.MaxRecords {
-		return nil, fmt.Errorf("%w: %d objects in one transaction, the limit is %d: commit in parts", storage.ErrTooLarge, len(recs), storage.MaxRecords)
+		return fmt.Errorf("%w: %d objects in one transaction, the limit is %d: commit in parts", storage.ErrTooLarge, len(recs), storage.MaxRecords)
 	}
 	metaLen, err := metaSize(meta)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if !slices.IsSortedFunc(recs, compareRecords) {
 		recs = slices.Clone(recs)
 		slices.SortFunc(recs, compareRecords)
 	}
-	d := &draft{header: frameHeader{kind: kindTransaction, metaLen: metaLen, records: len(recs)}}
+	d.header = frameHeader{kind: kindTransaction, metaLen: metaLen, records: len(recs)}
 	size := d.header.bodyOff()
 	for i := range recs {
 		r := &recs[i]
 		if err := checkRecord(r); err != nil {
-			return nil, err
+			return err
 		}
 		if i > 0 && recs[i-1].OID == r.OID {
-			return nil, fmt.Errorf("durus: object %s occurs twice in one commit", r.OID)
+			return fmt.Errorf("durus: object %s occurs twice in one commit", r.OID)
 		}
 		size += recordHeaderSize + 8*int64(len(r.Strong)+len(r.Weak)) + int64(len(r.Payload))
 	}
 	size += trailerSize
 	if size > storage.MaxTransaction {
-		return nil, fmt.Errorf("%w: a transaction of %d bytes, the limit is %d: commit in parts", storage.ErrTooLarge, size, int64(storage.MaxTransaction))
+		return fmt.Errorf("%w: a transaction of %d bytes, the limit is %d: commit in parts", storage.ErrTooLarge, size, int64(storage.MaxTransaction))
 	}
 	d.header.length = size
 	d.buf = make([]byte, size)
@@ -65,7 +71,7 @@ func newDraft(recs []storage.Record, meta *storage.Meta) (*draft, error) {
 	for i := range recs {
 		off = d.putRecord(i, &recs[i], off)
 	}
-	return d, nil
+	return nil
 }
 
 func compareRecords(a, b storage.Record) int { return cmp.Compare(a.OID, b.OID) }

@@ -32,14 +32,14 @@ func (s *Storage) commit(ctx context.Context, c *storage.Commit) (storage.TID, e
 	if s.opts.ReadOnly {
 		return 0, s.readOnlyError()
 	}
-	d, err := newDraft(c.Records, &c.Meta)
-	if err != nil {
+	t := &transaction{s: s, base: base, c: c, checked: base.end}
+	d := &t.draft
+	if err := d.encode(c.Records, &c.Meta); err != nil {
 		return 0, err
 	}
 	if s.opts.Sync == storage.SyncAlways {
 		d.header.flags |= flagPromise
 	}
-	t := &transaction{s: s, base: base, c: c, draft: d, checked: base.end}
 	if c.Reads == nil {
 		t.reads = writeSet(c.Records)
 	} else {
@@ -50,11 +50,9 @@ func (s *Storage) commit(ctx context.Context, c *storage.Commit) (storage.TID, e
 	if err := t.precheck(); err != nil {
 		return 0, err
 	}
-	m := &member{run: t.run, draft: d}
-	if h, ok := c.Hold.(*hold); ok {
-		m.hold = h
-	}
-	if err := s.submit(ctx, m); err != nil {
+	t.member.run = t.run
+	t.member.hold, _ = c.Hold.(*hold)
+	if err := s.submit(ctx, &t.member); err != nil {
 		return 0, err
 	}
 	s.stats.commits.Add(1)
@@ -100,7 +98,8 @@ type transaction struct {
 	s       *Storage
 	base    *snapshot
 	c       *storage.Commit
-	draft   *draft
+	member  member
+	draft   draft
 	reads   storage.ReadSet
 	checked int64                     // conflicts were looked for up to here
 	missing map[storage.OID]reference // targets that did not exist before the lock
@@ -172,8 +171,8 @@ func (t *transaction) run(b *batch) error {
 	if n := len(t.draft.records); n > 0 && t.draft.records[n-1].oid >= b.chain.high {
 		return fmt.Errorf("durus: object id %s was not given out by %s: take ids from NewOID", t.draft.records[n-1].oid, t.s.path)
 	}
-	t.s.lease.ride(b, t.draft)
-	b.add(t.draft)
+	t.s.lease.ride(b, &t.draft)
+	b.add(&t.draft)
 	return nil
 }
 
@@ -198,25 +197,30 @@ func (t *transaction) dangling(from, to storage.OID) error {
 // runGroup runs the members in order, appends their frames and takes them into
 // the index. Each member gets its own result.
 func (s *Storage) runGroup(l *lineage, group []*member) {
+	b := &s.queue.batch
 	l.mu.Lock()
-	b := &batch{l: l, start: l.cur.pos, durable: l.dur.base, chain: l.cur.chain, now: s.now().UnixMicro()}
+	*b = batch{l: l, start: l.cur.pos, durable: l.dur.base, chain: l.cur.chain, now: s.now().UnixMicro(), drafts: b.drafts[:0]}
 	l.mu.Unlock()
-	var in []*member
+	defer func() {
+		clear(b.drafts)
+		*b = batch{drafts: b.drafts[:0]}
+	}()
+	in := 0
 	for _, m := range group {
 		b.added = nil
 		if m.err = m.run(b); m.err == nil && b.added != nil {
 			m.draft = b.added
-			in = append(in, m)
+			in++
 		}
 	}
-	if len(in) == 0 {
+	if in == 0 {
 		return
 	}
 	s.stats.groups.Add(1)
 	if err := s.append(l, b); err != nil {
 		end := l.end()
-		for _, m := range in {
-			if m.draft.header.end() > end {
+		for _, m := range group {
+			if m.draft != nil && m.draft.header.end() > end {
 				m.err = err
 			}
 		}

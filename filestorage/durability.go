@@ -61,17 +61,18 @@ type durability struct {
 type flight struct {
 	claim int64 // end of the last frame that was appended when it began
 	err   error
-	done  chan struct{}
+	done  chan struct{} // made by the first who joins; guarded by lineage.mu
 }
 
 // raiseBase notes that everything before pos is durable, and lets V advance. l.mu is held.
 func (l *lineage) raiseBase(pos int64) {
 	l.dur.base = pos
 	p := l.cur.promised
-	for len(p) > 0 && p[0].end <= pos {
-		p = p[1:]
+	n := 0
+	for n < len(p) && p[n].end <= pos {
+		n++
 	}
-	l.cur.promised = p
+	l.cur.promised = append(p[:0], p[n:]...)
 }
 
 // settle returns nil when the mark covers everything before end.
@@ -117,10 +118,13 @@ func (l *lineage) board(end int64) (f *flight, mine bool) {
 	if l.dur.base >= end && !l.dead.Load() {
 		return nil, false
 	}
-	if l.dur.flight != nil {
-		return l.dur.flight, false
+	if f := l.dur.flight; f != nil {
+		if f.done == nil {
+			f.done = make(chan struct{})
+		}
+		return f, false
 	}
-	l.dur.flight = &flight{done: make(chan struct{})}
+	l.dur.flight = new(flight)
 	return l.dur.flight, true
 }
 
@@ -129,9 +133,11 @@ func (s *Storage) fly(l *lineage, f *flight) {
 	defer l.drop()
 	f.err = s.syncOnce(l, f)
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.dur.flight = nil
-	l.mu.Unlock()
-	close(f.done)
+	if f.done != nil {
+		close(f.done)
+	}
 }
 
 // syncOnce syncs the file and raises the mark over what was appended when it began.
@@ -189,23 +195,52 @@ var errForeignMark = errors.New("the mark names no frame of this file")
 // unless its holder was stopped.
 const latchTimeout = 10 * time.Second
 
+// latchWait is a context that ends latchTimeout after somebody has begun to
+// wait for it, and costs nothing when nobody has. One goroutine uses it.
+type latchWait struct {
+	context.Context
+	timed  context.Context
+	cancel context.CancelFunc
+}
+
+// Done implements context.Context.
+func (w *latchWait) Done() <-chan struct{} {
+	if w.timed == nil {
+		w.timed, w.cancel = context.WithTimeout(w.Context, latchTimeout)
+	}
+	return w.timed.Done()
+}
+
+// Err implements context.Context. Before somebody waits there is none.
+func (w *latchWait) Err() error {
+	if w.timed == nil {
+		return nil
+	}
+	return w.timed.Err()
+}
+
+func (w *latchWait) release() {
+	if w.cancel != nil {
+		w.cancel()
+	}
+}
+
+// updateMark is vfs.Locker's, with a bound on the wait for the latch.
+func (l *lineage) updateMark(update func(p *[vfs.MarkSize]byte, ok bool) bool) error {
+	wait := &latchWait{Context: background}
+	defer wait.release()
+	return l.lock.UpdateMark(wait, update)
+}
+
 // raise writes claim into the mark and lets V advance. known is the end and
 // checksum of a mark of this chain, incarnation that of the lock file when the
 // sync began.
 func (s *Storage) raise(l *lineage, claim, known mark, incarnation uint64) error {
 	for range 64 {
-		if gone, err := l.lock.Deleted(); err != nil {
-			return fmt.Errorf("durus: lock file of %s: %w", l.path, err)
-		} else if gone {
-			if err := l.lock.Reopen(); err != nil {
-				return fmt.Errorf("durus: lock file of %s: %w", l.path, err)
-			}
-		}
 		l.noteIncarnation()
 		var verdict error
 		raised := claim
-		ctx, cancel := context.WithTimeout(background, latchTimeout)
-		err := l.lock.UpdateMark(ctx, func(p *[vfs.MarkSize]byte, ok bool) bool {
+		err := l.updateMark(func(p *[vfs.MarkSize]byte, ok bool) bool {
 			var old mark
 			if ok {
 				old = parseMark(p)
@@ -217,7 +252,6 @@ func (s *Storage) raise(l *lineage, claim, known mark, incarnation uint64) error
 			claim.put(p)
 			return true
 		})
-		cancel()
 		if err != nil {
 			return fmt.Errorf("durus: raise the durable mark of %s: %w", l.path, err)
 		}
@@ -229,20 +263,28 @@ func (s *Storage) raise(l *lineage, claim, known mark, incarnation uint64) error
 			return fmt.Errorf("durus: lock file of %s: %w", l.path, err)
 		}
 		if gone {
+			if err := l.lock.Reopen(); err != nil {
+				return fmt.Errorf("durus: lock file of %s: %w", l.path, err)
+			}
 			continue
 		}
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		if err := l.meetMark(raised); err != nil {
-			return err
-		}
-		if l.dur.incarnation == incarnation && l.lock.Incarnation() == incarnation {
-			l.setWarm(true)
-		}
-		l.publish()
-		return nil
+		return l.raised(raised, incarnation)
 	}
 	return fmt.Errorf("durus: the lock file of %s is deleted again and again", l.path)
+}
+
+// raised takes note of a mark that was just written.
+func (l *lineage) raised(m mark, incarnation uint64) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := l.meetMark(m); err != nil {
+		return err
+	}
+	if l.dur.incarnation == incarnation && l.lock.Incarnation() == incarnation {
+		l.setWarm(true)
+	}
+	l.publish()
+	return nil
 }
 
 // mayRaise decides under the latch: it returns claim to have it written, a
@@ -308,9 +350,7 @@ func (l *lineage) replaceMark() error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(background, latchTimeout)
-	defer cancel()
-	err = l.lock.UpdateMark(ctx, func(p *[vfs.MarkSize]byte, ok bool) bool {
+	err = l.updateMark(func(p *[vfs.MarkSize]byte, ok bool) bool {
 		if ok {
 			// Somebody may have raised it to a frame of this file meanwhile.
 			if r, err := l.relationOf(parseMark(p)); err == nil && r == markOnChain {

@@ -104,10 +104,14 @@ func (h *frameHeader) get(b []byte) {
 // from another file does not pass. It comes last, not first, because the
 // position is known only under the lock and the rest is summed before.
 func seal(sum uint32, salt uint64, pos int64) uint32 {
-	var b [16]byte
-	binary.LittleEndian.PutUint64(b[:], salt)
-	binary.LittleEndian.PutUint64(b[8:], uint64(pos))
-	return crc32.Update(sum, castagnoli, b[:])
+	c := ^sum
+	for _, word := range [2]uint64{salt, uint64(pos)} { // little-endian, as everything here
+		for range 8 {
+			c = castagnoli[byte(c)^byte(word)] ^ c>>8
+			word >>= 8
+		}
+	}
+	return ^c
 }
 
 func putTrailer(b []byte, length int64, sum uint32) {

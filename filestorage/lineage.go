@@ -54,14 +54,16 @@ type lineage struct {
 
 	// mu is held by whoever reads new frames or appends some: one function
 	// does it for everybody. It guards all that follows.
-	mu     sync.Mutex
-	cur    cursor
-	states []*state // published ones that snapshots may hold, oldest first
-	tail   tailLook // what was last seen behind the end
-	dur    durability
-	uses   int // lock holds and syncs under way, which keep the files open
-	closed bool
-	stats  lineageStats
+	mu      sync.Mutex
+	cur     cursor
+	states  []*state // published ones that snapshots may hold, oldest first
+	tail    tailLook // what was last seen behind the end
+	dur     durability
+	scratch [headerUsed]byte   // for anchored
+	markBuf [vfs.MarkSize]byte // for readMark
+	uses    int                // lock holds and syncs under way, which keep the files open
+	closed  bool
+	stats   lineageStats
 }
 
 type lineageStats struct{ polls, followed uint64 }
@@ -202,9 +204,22 @@ func (l *lineage) advance(h *frameHeader, raw []byte) {
 	}
 	// The writer of a frame knew everything before `durable` to be on the
 	// disk: a mark that was read earlier.
-	if h.durable > l.dur.base {
+	if h.durable > l.dur.base && l.endsAt(h.durable) {
 		l.raiseBase(h.durable)
 	}
+}
+
+// endsAt reports whether an applied frame ends at pos. What a frame of a
+// hostile file calls durable may be any place.
+func (l *lineage) endsAt(pos int64) bool {
+	c := &l.cur
+	for i := range min(c.frames, uint64(len(c.ring))) {
+		if s := c.ring[(c.frames-1-i)%uint64(len(c.ring))]; s.end <= pos {
+			return s.end == pos
+		}
+	}
+	_, err := l.markAt(pos) // older than what is remembered
+	return err == nil
 }
 
 // publish makes what the cursor knows the state of new snapshots. l.mu is held.
@@ -257,8 +272,7 @@ func (l *lineage) anchored() (bool, error) {
 	if c.anchor == nil {
 		return true, nil
 	}
-	var buf [headerUsed]byte
-	b := buf[:len(c.anchor)]
+	b := l.scratch[:len(c.anchor)]
 	n, err := l.file.ReadAt(b, c.last)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return false, fmt.Errorf("durus: read %s: %w", l.path, err)

@@ -106,16 +106,22 @@ func (l *lineage) catchUp(fsys vfs.FS) error {
 	if l.dead.Load() {
 		return l.rewoundError("it was replaced")
 	}
-	m, err := l.readMark()
-	if err != nil {
-		return err
-	}
 	size, err := l.file.Size()
 	if err != nil {
 		return fmt.Errorf("durus: %s: %w", l.path, err)
 	}
 	if err := l.checkAnchor(size); err != nil {
 		return err
+	}
+	if size == l.cur.pos && size == l.dur.base && !l.dur.foreign {
+		return nil // nothing new, and the mark that was read last covers all
+	}
+	m, err := l.readMark() // before the size, see poll
+	if err != nil {
+		return err
+	}
+	if size, err = l.file.Size(); err != nil {
+		return fmt.Errorf("durus: %s: %w", l.path, err)
 	}
 	if size != l.cur.pos {
 		if err := l.follow(size, m, true); err != nil {

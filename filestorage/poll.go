@@ -98,7 +98,11 @@ func (l *lineage) follow(size int64, m mark, full bool) error {
 			l.tail.bad = fmt.Errorf("%w: %s, byte %d: %s; use a newer program", storage.ErrTooNew, l.path, c.pos, reason)
 			return l.tail.bad
 		}
-		if v != verdictShort || c.pos >= w {
+		if c.pos >= w && size-c.pos > maxTail {
+			l.tail.bad = corrupt(l.path, c.pos, fmt.Sprintf("%s, and %d bytes follow, which is more than interrupted commits leave", reason, size-c.pos))
+			return l.tail.bad
+		}
+		if c.pos >= w {
 			from := c.pos + 1
 			if f.length > 0 && v == verdictRecords {
 				from = f.end()
@@ -147,15 +151,14 @@ func (l *lineage) scanError(err error) error {
 // readMark reads the mark without any lock: it is checksummed, and one that is
 // read while it is written counts as missing, which only makes V lag.
 func (l *lineage) readMark() (mark, error) {
-	var p [vfs.MarkSize]byte
-	n, err := l.lock.ReadMark(&p)
+	n, err := l.lock.ReadMark(&l.markBuf)
 	if err != nil {
 		return mark{}, fmt.Errorf("durus: lock file of %s: %w", l.path, err)
 	}
 	if n < vfs.MarkSize {
 		return mark{}, nil
 	}
-	return parseMark(&p), nil
+	return parseMark(&l.markBuf), nil
 }
 
 // markCovers tells how far the mark reaches beyond the end: trusted when the

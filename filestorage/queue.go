@@ -2,6 +2,7 @@ package filestorage
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -25,6 +26,10 @@ type queue struct {
 	leading bool     // somebody is the leader
 	hold    *hold    // a transaction that has the lock as a courtesy
 	locked  *lineage // whose lock is held between two leaders, for the hold
+
+	// The leader's, not guarded: there is one at a time.
+	batch batch
+	group []*member
 }
 
 // member is one who needs the lock.
@@ -175,14 +180,21 @@ func (s *Storage) lead(ctx, wait context.Context, first *member) {
 			return
 		}
 	}
-	var group []*member
+	group := q.take(append(q.group[:0], first))
 	defer func() {
+		// Those who waited are woken after the lock was given back. By then
+		// another leader may use q.group.
+		var others []*member
+		if len(group) > 1 {
+			others = slices.Clone(group[1:])
+		}
+		clear(group)
+		q.group = group[:0]
 		q.handOver(l, s.unlock)
-		for _, m := range group[1:] {
+		for _, m := range others {
 			m.wake <- false
 		}
 	}()
-	group = q.take(append(group, first))
 	s.runGroup(l, group)
 }
 

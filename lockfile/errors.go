@@ -38,8 +38,15 @@ func (e *Error) Unwrap() error { return e.Err }
 // fail wraps an error of a system call with the path and a remedy. The path
 // inside an *fs.PathError is dropped, so that it is not told twice.
 func fail(op, path string, err error) error {
+	if err == nil {
+		return nil // before anything is allocated: this is every call's way
+	}
+	return newError(op, path, err)
+}
+
+func newError(op, path string, err error) error {
 	var wrapped *Error
-	if err == nil || errors.As(err, &wrapped) {
+	if errors.As(err, &wrapped) {
 		return err
 	}
 	if p := (*fs.PathError)(nil); errors.As(err, &p) {
