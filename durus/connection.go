@@ -224,7 +224,7 @@ func (k *Connection) conflict(oid OID, pos storage.Position, now storage.Snapsho
 		return o
 	}
 	if rec, err := now.Read(oid, pos); err == nil {
-		o.Class, _ = k.c.db.st.ClassName(rec.Class)
+		o.Class, _ = now.ClassName(rec.Class)
 	}
 	return o
 }

@@ -49,11 +49,11 @@ func newGeneration(lineage uint64, cacheBytes int64) *generation {
 
 // class returns the class with this number; ok is false when the file does not
 // know the number either.
-func (db *DB) class(g *generation, id storage.ClassID) (c *class, ok bool) {
+func (db *DB) class(g *generation, snap storage.Snapshot, id storage.ClassID) (c *class, ok bool) {
 	if v, ok := g.classes.Load(id); ok {
 		return v.(*class), true
 	}
-	name, ok := db.st.ClassName(id)
+	name, ok := snap.ClassName(id)
 	if !ok {
 		return nil, false
 	}

@@ -147,7 +147,7 @@ func (c *core) decode(rec storage.Record) (v any, info *typeInfo, extra codec.Ex
 	if rec.Codec != storage.CodecMsgpack {
 		return nil, nil, nil, fmt.Errorf("%w: object %s is stored with codec %d, which this program does not know: use a newer version", ErrTooNew, rec.OID, rec.Codec)
 	}
-	class, ok := c.db.class(c.gen, rec.Class)
+	class, ok := c.db.class(c.gen, c.snap, rec.Class)
 	if !ok {
 		return nil, nil, nil, c.stick(&CorruptError{Path: c.db.path, OID: rec.OID, Reason: fmt.Sprintf("its class number %d has no name", rec.Class)})
 	}

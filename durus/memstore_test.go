@@ -190,15 +190,6 @@ func (h *memHandle) ClassID(ctx context.Context, name string) (storage.ClassID, 
 	return storage.ClassID(i + 1), nil
 }
 
-func (h *memHandle) ClassName(id storage.ClassID) (string, bool) {
-	h.m.mu.Lock()
-	defer h.m.mu.Unlock()
-	if id == 0 || int(id) > len(h.m.classes) {
-		return "", false
-	}
-	return h.m.classes[id-1], true
-}
-
 func (h *memHandle) Sync(ctx context.Context) error { return h.use("sync") }
 
 func (h *memHandle) LastTID() (TID, error) {
@@ -301,10 +292,13 @@ func (s *memSnap) Read(oid OID, pos storage.Position) (storage.Record, error) {
 	return r, nil
 }
 
-func (s *memSnap) Since(oid OID, pos storage.Position) bool {
+func (s *memSnap) ClassName(id storage.ClassID) (string, bool) {
 	s.m.mu.Lock()
 	defer s.m.mu.Unlock()
-	return s.m.newest[oid] > pos
+	if id == 0 || int(id) > len(s.m.classes) {
+		return "", false
+	}
+	return s.m.classes[id-1], true
 }
 
 func (s *memSnap) Release() {

@@ -27,12 +27,6 @@ type draftRecord struct {
 	sum     uint32 // plain checksum of the payload
 }
 
-// newDraft encodes a transaction.
-func newDraft(recs []storage.Record, meta *storage.Meta) (*draft, error) {
-	d := new(draft)
-	return d, d.encode(recs, meta)
-}
-
 // encode makes d the frame of a transaction. The records may be in any order;
 // one object twice is refused.
 func (d *draft) encode(recs []storage.Record, meta *storage.Meta) error {
@@ -80,7 +74,7 @@ func (d *draft) putRecord(i int, r *storage.Record, off int64) int64 {
 	le := binary.LittleEndian
 	entry := d.buf[frameHeaderSize+d.header.metaLen+i*tableEntrySize:]
 	le.PutUint64(entry, uint64(r.OID))
-	le.PutUint64(entry[8:], uint64(off))
+	le.PutUint32(entry[8:], uint32(off)) // a transaction is shorter than 2^31; seal adds the checksum
 	h := recordHeader{oid: r.OID, codec: r.Codec, frame: off, class: r.Class, payload: len(r.Payload), strong: len(r.Strong), weak: len(r.Weak)}
 	b := d.buf[off:]
 	h.put(b)
@@ -133,7 +127,8 @@ func (d *draft) seal(p place, prevOf func(storage.OID) storage.Position) {
 	h.pos, h.tid, h.time, h.salt, h.durable, h.prev = p.pos, p.tid, p.time, p.salt, p.durable, p.prev
 	for i := range d.records {
 		r := &d.records[i]
-		sealRecord(d.buf[r.off:], r.refsLen, prevOf(r.oid), r.sum, p.salt, p.pos+r.off)
+		sum := sealRecord(d.buf[r.off:], r.refsLen, prevOf(r.oid), r.sum, p.salt, p.pos+r.off)
+		binary.LittleEndian.PutUint32(d.buf[frameHeaderSize+h.metaLen+i*tableEntrySize+12:], sum)
 	}
 	h.tableSum = seal(crc32.Checksum(d.buf[frameHeaderSize:h.bodyOff()], castagnoli), p.salt, p.pos)
 	h.put(d.buf)

@@ -50,12 +50,15 @@ func (s *Storage) commit(ctx context.Context, c *storage.Commit) (storage.TID, e
 	if err := t.precheck(); err != nil {
 		return 0, err
 	}
-	t.member.run = t.run
+	t.member.run, t.member.size = t.run, d.header.length
 	t.member.hold, _ = c.Hold.(*hold)
 	if err := s.submit(ctx, &t.member); err != nil {
 		return 0, err
 	}
 	s.stats.commits.Add(1)
+	if c.Hold != nil {
+		c.Hold.Release() // before the sync: no lock is held during one
+	}
 	if err := s.durable(base.l, d.header.end()); err != nil {
 		return d.header.tid, &storage.UnknownOutcomeError{TID: d.header.tid, Err: err}
 	}
@@ -217,19 +220,26 @@ func (s *Storage) runGroup(l *lineage, group []*member) {
 		return
 	}
 	s.stats.groups.Add(1)
-	if err := s.append(l, b); err != nil {
-		end := l.end()
-		for _, m := range group {
-			if m.draft != nil && m.draft.header.end() > end {
-				m.err = err
-			}
+	err, known := s.append(l, b)
+	if err == nil {
+		return
+	}
+	end := l.end()
+	for _, m := range group {
+		switch {
+		case m.draft == nil || m.draft.header.end() <= end:
+		case known:
+			m.err = err
+		default:
+			m.err = &storage.UnknownOutcomeError{TID: m.draft.header.tid, Err: err}
 		}
 	}
 }
 
 // append writes the frames of a batch and applies them. After an error the
-// frames up to the cursor are committed, the others are not.
-func (s *Storage) append(l *lineage, b *batch) error {
+// frames up to the cursor are committed; the others are not, if the outcome is
+// known.
+func (s *Storage) append(l *lineage, b *batch) (err error, known bool) {
 	buf := b.drafts[0].buf
 	if len(b.drafts) > 1 {
 		buf = make([]byte, 0, b.chain.pos-b.start)
@@ -240,7 +250,7 @@ func (s *Storage) append(l *lineage, b *batch) error {
 	// l.mu is not held while the bytes are written: a View of this process
 	// does not wait for a large commit. It may find our frames before we
 	// apply them; apply leaves out what is applied.
-	_, err := l.file.Append(buf, b.start)
+	_, err = l.file.Append(buf, b.start)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if err == nil {
@@ -252,14 +262,14 @@ func (s *Storage) append(l *lineage, b *batch) error {
 		}
 		l.cur.checked = max(l.cur.checked, l.cur.pos)
 		l.publish()
-		return nil
+		return nil, true
 	}
 	return s.appendFailed(l, b, err)
 }
 
 // appendFailed reads the file again after a failed or short write: whole
 // frames are committed and go on; what follows the last whole one is cut.
-func (s *Storage) appendFailed(l *lineage, b *batch, cause error) error {
+func (s *Storage) appendFailed(l *lineage, b *batch, cause error) (_ error, known bool) {
 	failed := fmt.Errorf("durus: append to %s: %w; nothing of the transaction was kept", s.path, cause)
 	size, err := l.file.Size()
 	if err == nil && size > l.cur.pos {
@@ -279,9 +289,9 @@ func (s *Storage) appendFailed(l *lineage, b *batch, cause error) error {
 	}
 	l.publish()
 	if err != nil {
-		return &storage.UnknownOutcomeError{TID: b.drafts[0].header.tid, Err: errors.Join(failed, err)}
+		return errors.Join(failed, err), false
 	}
-	return failed
+	return failed, true
 }
 
 // applyDraft takes a frame of our own into the index. l.mu is held.

@@ -33,8 +33,8 @@
 //  9. metadata and table have a good checksum,
 //  10. the table lists objects in ascending order, and records that fill the
 //     frame up to its trailer; metadata can be read,
-//  11. each record's header and references have a good checksum and agree
-//     with the table,
+//  11. each record's header and references have a good checksum; object, place
+//     and checksum are those that the table tells,
 //  12. each payload has a good checksum,
 //  13. the trailer repeats length and checksum,
 //  14. its objects were given out, and a lease begins where the last one ended,

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/durusdb/durus/storage"
-	"github.com/durusdb/durus/vfs"
 )
 
 // This file is section 6 of the design, the part behind "append": when a
@@ -29,11 +28,11 @@ import (
 //	    a sync begun before the reopening does not count.          (warmUp)
 //	R6  The mark is raised after the sync, under its latch, and only raised;
 //	    just before, the header of the frame that it will name is read again.
-//	                                                                (raise)
+//	                                                       (mark.go: raise)
 //	R7  After writing the mark the lock file's link count is looked at; 0:
-//	    reopen and raise there too.                                 (raise)
+//	    reopen and raise there too.                        (mark.go: raise)
 //	R8  Only a holder of the commit lock replaces a mark that names no frame
-//	    of his file.                                          (replaceMark)
+//	    of his file.                                 (mark.go: replaceMark)
 //	R9  The directory is synced before the first acknowledgement, View and
 //	    raise of a lineage.                                       (syncDir)
 //	R10 Success is reported after the mark covers the commit.       (settle)
@@ -189,141 +188,6 @@ func (l *lineage) distrust() {
 	l.dur.unvouched = max(l.dur.unvouched, end)
 }
 
-var errForeignMark = errors.New("the mark names no frame of this file")
-
-// latchTimeout bounds the wait for the latch, which is held for microseconds
-// unless its holder was stopped.
-const latchTimeout = 10 * time.Second
-
-// latchWait is a context that ends latchTimeout after somebody has begun to
-// wait for it, and costs nothing when nobody has. One goroutine uses it.
-type latchWait struct {
-	context.Context
-	timed  context.Context
-	cancel context.CancelFunc
-}
-
-// Done implements context.Context.
-func (w *latchWait) Done() <-chan struct{} {
-	if w.timed == nil {
-		w.timed, w.cancel = context.WithTimeout(w.Context, latchTimeout)
-	}
-	return w.timed.Done()
-}
-
-// Err implements context.Context. Before somebody waits there is none.
-func (w *latchWait) Err() error {
-	if w.timed == nil {
-		return nil
-	}
-	return w.timed.Err()
-}
-
-func (w *latchWait) release() {
-	if w.cancel != nil {
-		w.cancel()
-	}
-}
-
-// updateMark is vfs.Locker's, with a bound on the wait for the latch.
-func (l *lineage) updateMark(update func(p *[vfs.MarkSize]byte, ok bool) bool) error {
-	wait := &latchWait{Context: background}
-	defer wait.release()
-	return l.lock.UpdateMark(wait, update)
-}
-
-// raise writes claim into the mark and lets V advance. known is the end and
-// checksum of a mark of this chain, incarnation that of the lock file when the
-// sync began.
-func (s *Storage) raise(l *lineage, claim, known mark, incarnation uint64) error {
-	for range 64 {
-		l.noteIncarnation()
-		var verdict error
-		raised := claim
-		err := l.updateMark(func(p *[vfs.MarkSize]byte, ok bool) bool {
-			var old mark
-			if ok {
-				old = parseMark(p)
-			}
-			raised, verdict = l.mayRaise(old, claim, known)
-			if verdict != nil || raised != claim {
-				return false
-			}
-			claim.put(p)
-			return true
-		})
-		if err != nil {
-			return fmt.Errorf("durus: raise the durable mark of %s: %w", l.path, err)
-		}
-		if verdict != nil {
-			return verdict
-		}
-		gone, err := l.lock.Deleted() // R7
-		if err != nil {
-			return fmt.Errorf("durus: lock file of %s: %w", l.path, err)
-		}
-		if gone {
-			if err := l.lock.Reopen(); err != nil {
-				return fmt.Errorf("durus: lock file of %s: %w", l.path, err)
-			}
-			continue
-		}
-		return l.raised(raised, incarnation)
-	}
-	return fmt.Errorf("durus: the lock file of %s is deleted again and again", l.path)
-}
-
-// raised takes note of a mark that was just written.
-func (l *lineage) raised(m mark, incarnation uint64) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if err := l.meetMark(m); err != nil {
-		return err
-	}
-	if l.dur.incarnation == incarnation && l.lock.Incarnation() == incarnation {
-		l.setWarm(true)
-	}
-	l.publish()
-	return nil
-}
-
-// mayRaise decides under the latch: it returns claim to have it written, a
-// higher mark that makes it unnecessary, or an error. R6.
-func (l *lineage) mayRaise(old, claim, known mark) (mark, error) {
-	if claim.start > 0 {
-		h, ok, err := l.headerAt(claim.start)
-		if err != nil {
-			return mark{}, err
-		}
-		if !ok || h.sum != claim.sum || h.end() != claim.end {
-			return mark{}, l.rewoundError("the frame that was just synced is not in it any more")
-		}
-	}
-	switch {
-	case old.end == 0:
-		return claim, nil
-	case old.salt != claim.salt:
-		return mark{}, errForeignMark
-	case old == claim:
-		return old, nil
-	case old.end == headerSize, old.end == known.end && old.sum == known.sum:
-		return claim, nil
-	}
-	// It is changed only if it names a frame of this chain: the file's, which
-	// is ours, as the frame that was synced is still in its place.
-	h, ok, err := l.headerAt(old.start)
-	if err != nil {
-		return mark{}, err
-	}
-	if !ok || h.sum != old.sum || h.end() != old.end {
-		return mark{}, errForeignMark
-	}
-	if old.end > claim.end {
-		return old, nil
-	}
-	return claim, nil
-}
-
 // noteIncarnation makes the handle cold when it has another lock file than it
 // knew: what the mark in the old one said is lost. R5.
 func (l *lineage) noteIncarnation() (changed bool) {
@@ -341,56 +205,6 @@ func (l *lineage) noteIncarnation() (changed bool) {
 func (l *lineage) setWarm(warm bool) {
 	l.dur.warm = warm
 	l.ready.Store(warm && l.dur.dirSynced)
-}
-
-// replaceMark is R8: the caller holds the commit lock and l.mu, has caught up,
-// and found that the mark names no frame of this file.
-func (l *lineage) replaceMark() error {
-	base, err := l.markAt(l.dur.base)
-	if err != nil {
-		return err
-	}
-	err = l.updateMark(func(p *[vfs.MarkSize]byte, ok bool) bool {
-		if ok {
-			// Somebody may have raised it to a frame of this file meanwhile.
-			if r, err := l.relationOf(parseMark(p)); err == nil && r == markOnChain {
-				return false
-			}
-		}
-		base.put(p)
-		return true
-	})
-	if err != nil {
-		return fmt.Errorf("durus: replace the durable mark of %s: %w", l.path, err)
-	}
-	l.dur.foreign = false
-	return nil
-}
-
-// markAt returns the mark that names the frame that ends at pos.
-func (l *lineage) markAt(pos int64) (mark, error) {
-	m := mark{salt: l.header.Salt, end: pos, sum: l.header.checksum()}
-	if pos == headerSize {
-		return m, nil
-	}
-	w := window{file: l.file, size: pos}
-	b, err := w.bytes(pos-trailerSize, trailerSize)
-	if err == nil {
-		m.start = pos - trailerLength(b)
-		if m.start >= headerSize && m.start < pos {
-			h, ok, err := l.headerAt(m.start)
-			if err != nil {
-				return m, err
-			}
-			if ok && h.end() == pos {
-				m.tid, m.sum = h.tid, h.sum
-				return m, nil
-			}
-		}
-		// A frame says that this place is durable and no frame ends there.
-		return m, corrupt(l.path, pos, "no frame ends at a place that was marked as durable")
-	}
-	return m, fmt.Errorf("durus: read %s: %w", l.path, err)
 }
 
 // rewrite is R4. The caller holds the commit lock and l.mu and has caught up.
@@ -464,34 +278,63 @@ func (s *Storage) syncDir(l *lineage) error {
 // View, it does what can be done without waiting for the commit lock; the
 // View then ends at W.
 func (s *Storage) warmUp(ctx context.Context, l *lineage, wait bool) error {
-	if err := s.syncDir(l); err != nil {
-		return err
-	}
-	l.mu.Lock()
-	st, err := l.poll()
-	if err != nil {
-		l.mu.Unlock()
-		return err
-	}
-	if l.dur.warm || st.end <= l.dur.base {
+	err := s.syncDir(l)
+	if s.opts.ReadOnly { // it cannot vouch for anything: its Views end at W, for ever
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.dur.dirSynced = true
 		l.setWarm(true)
-		l.mu.Unlock()
 		return nil
 	}
-	l.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	if warm, err := l.warmAlready(); warm || err != nil {
+		return err
+	}
 	if !wait {
-		if ok, err := s.tryUnderLock(l); !ok || err != nil {
+		ok, err := s.tryUnderLock(l)
+		if err != nil {
+			return s.viewAnyway(err)
+		}
+		if !ok {
 			s.background(l)
-			return err
+			return nil
 		}
 	} else if err := s.underLock(ctx, l, nil); err != nil {
 		return err
 	}
 	err = s.settle(l, l.end())
-	if err != nil && !wait && !errors.Is(err, storage.ErrRewound) && !errors.Is(err, storage.ErrCorrupt) {
-		// The disk does not take it. A View can still show what is durable.
-		s.opts.Logger.Warn("durus: the end of the file is not confirmed on the disk", "path", s.path, "err", err)
-		return nil
+	if err != nil && !wait {
+		return s.viewAnyway(err)
 	}
 	return err
+}
+
+// warmAlready: usually the mark covers the file and nothing is to do.
+func (l *lineage) warmAlready() (bool, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	st, err := l.poll()
+	if err != nil {
+		return false, err
+	}
+	if !l.dur.warm && st.end > l.dur.base {
+		return false, nil
+	}
+	l.setWarm(true)
+	return true, nil
+}
+
+// viewAnyway is for a View whose handle cannot become warm: the disk does not
+// take it, say. It can still show what is durable, unless the file itself is
+// not what it was.
+func (s *Storage) viewAnyway(err error) error {
+	for _, end := range []error{storage.ErrRewound, storage.ErrCorrupt, storage.ErrTooNew, storage.ErrClosed} {
+		if errors.Is(err, end) {
+			return err
+		}
+	}
+	s.opts.Logger.Warn("durus: the end of the file is not confirmed on the disk", "path", s.path, "err", err)
+	return nil
 }

@@ -51,7 +51,13 @@ type frameHeader struct {
 	sum        uint32 // of the header; as it covers tableSum, and the table the records, it stands for the frame
 }
 
-func (h *frameHeader) end() int64    { return h.pos + h.length }
+func (h *frameHeader) end() int64 { return h.pos + h.length }
+
+// known: whether this program understands the kind.
+func (h *frameHeader) known() bool {
+	return h.kind == kindTransaction || h.kind == kindClass || h.kind == kindLease
+}
+
 func (h *frameHeader) promise() bool { return h.flags&flagPromise != 0 }
 
 // bodyOff is where the records begin, relative to the frame.
@@ -91,8 +97,11 @@ func (h *frameHeader) get(b []byte) {
 	h.salt = le.Uint64(b[40:])
 	h.durable = int64(le.Uint64(b[48:]))
 	h.prev = le.Uint32(b[56:])
-	h.metaLen = int(le.Uint32(b[60:]) & 0x7fffffff)
-	h.records = int(le.Uint32(b[64:]) & 0x7fffffff)
+	meta, records := le.Uint32(b[60:]), le.Uint32(b[64:])
+	if (meta|records)>>31 != 0 { // no writer writes this; on 32 bits it would not fit an int
+		h.length = -1
+	}
+	h.metaLen, h.records = int(meta&(1<<31-1)), int(records&(1<<31-1))
 	h.tableSum = le.Uint32(b[68:])
 	h.leaseFirst = storage.OID(le.Uint64(b[72:]))
 	h.leaseCount = le.Uint32(b[80:])

@@ -32,6 +32,8 @@ type Header struct {
 	HighOID    storage.OID // first object id that had not been given out at creation
 	Synced     int64       // length that the creator had synced before the file became visible
 	Created    int64       // microseconds since 1970
+
+	raw [headerUsed]byte // the copy that was read, if it was
 }
 
 func (h *Header) encode() []byte {
@@ -54,7 +56,11 @@ func (h *Header) encode() []byte {
 
 // checksum is what the first frame has in place of the checksum of the frame before it.
 func (h *Header) checksum() uint32 {
-	return binary.LittleEndian.Uint32(h.encode()[headerUsed-4:])
+	raw := h.raw[:]
+	if h.raw == [headerUsed]byte{} {
+		raw = h.encode()
+	}
+	return binary.LittleEndian.Uint32(raw[headerUsed-4:])
 }
 
 // parseHeader reads a header from the first bytes of a file of the given size.
@@ -86,6 +92,7 @@ func parseHeader(path string, b []byte, size int64) (Header, error) {
 			Created:    int64(le.Uint64(c[72:])),
 		}
 		copy(h.ID[:], c[16:])
+		copy(h.raw[:], c)
 		if h.Format != formatNumber || le.Uint32(c[12:]) != headerSize {
 			tooNew = fmt.Errorf("%w: %s has format %d, this program knows %d: use a newer program", storage.ErrTooNew, path, h.Format, formatNumber)
 			continue

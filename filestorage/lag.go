@@ -20,7 +20,6 @@ func (s *Storage) noticeLag(l *lineage, st *state) {
 	defer l.mu.Unlock()
 	switch {
 	case st.visible == st.end:
-		l.dur.lagging = time.Time{}
 	case l.dur.lagging.IsZero():
 		l.dur.lagging = s.now()
 	case s.now().Sub(l.dur.lagging) > lagLimit && l.dur.flight == nil:
@@ -52,9 +51,7 @@ func (s *Storage) background(l *lineage) {
 func (s *Storage) report(l *lineage, end int64) error {
 	var started time.Time
 	for pause := 100 * time.Microsecond; ; pause = min(2*pause, 2*time.Millisecond) {
-		l.mu.Lock()
-		st, err := l.poll()
-		l.mu.Unlock()
+		st, err := l.refresh()
 		if err != nil {
 			return err
 		}

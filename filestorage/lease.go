@@ -98,6 +98,10 @@ func (s *Storage) NewOID(ctx context.Context) (storage.OID, error) {
 	if err := s.writable(); err != nil {
 		return 0, err
 	}
+	if err := s.enter(); err != nil {
+		return 0, err
+	}
+	defer s.leave()
 	le := &s.lease
 	if oid, ok := le.pop(s.current().id); ok {
 		return oid, nil
@@ -159,6 +163,10 @@ func (s *Storage) ClassID(ctx context.Context, name string) (storage.ClassID, er
 	if err := s.writable(); err != nil {
 		return 0, err
 	}
+	if err := s.enter(); err != nil {
+		return 0, err
+	}
+	defer s.leave()
 	if name == "" || len(name) > storage.MaxClassName || !utf8.ValidString(name) {
 		return 0, fmt.Errorf("%w: class name %.40q: give 1 to %d bytes of UTF-8", storage.ErrTooLarge, name, storage.MaxClassName)
 	}
@@ -183,9 +191,4 @@ func (s *Storage) ClassID(ctx context.Context, name string) (storage.ClassID, er
 		return id, nil
 	}
 	return 0, s.fault(l.rewoundError("a class was registered while it was replaced"))
-}
-
-// ClassName implements storage.Storage.
-func (s *Storage) ClassName(id storage.ClassID) (string, bool) {
-	return s.current().classes.name(id)
 }

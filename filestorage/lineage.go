@@ -8,8 +8,10 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/durusdb/durus/storage"
 	"github.com/durusdb/durus/vfs"
@@ -62,6 +64,7 @@ type lineage struct {
 	scratch [headerUsed]byte   // for anchored
 	markBuf [vfs.MarkSize]byte // for readMark
 	uses    int                // lock holds and syncs under way, which keep the files open
+	damage  error              // what is wrong with the file for ever
 	closed  bool
 	stats   lineageStats
 }
@@ -96,8 +99,9 @@ type span struct {
 }
 
 type spot struct {
-	end int64
-	sum uint32
+	start, end int64
+	tid        storage.TID
+	sum        uint32
 }
 
 // tailLook is what a scan saw behind the end. While size and header stay the
@@ -138,13 +142,11 @@ func openLineage(fsys vfs.FS, path string, mode vfs.Mode, logger *slog.Logger) (
 		return nil, fmt.Errorf("durus: lock file of %s: %w", path, err)
 	}
 	l.dur.incarnation = l.lock.Incarnation()
-	good := l.header.encode()[:headerUsed]
 	l.cur.chain = chain{pos: headerSize, sum: l.header.checksum(), high: l.header.HighOID}
-	l.cur.anchor = good
-	if !bytes.Equal(head[:headerUsed], good) { // the second copy serves
-		l.cur.anchor = nil
+	if bytes.Equal(head[:headerUsed], l.header.raw[:]) { // else the second copy serves
+		l.cur.anchor = slices.Clone(l.header.raw[:])
 	}
-	l.dur.base = headerSize
+	l.dur.base = l.header.Synced
 	// A handle vouches only for bytes that are written after its descriptor
 	// was opened.
 	if l.dur.unvouched, err = l.file.Size(); err != nil {
@@ -153,7 +155,11 @@ func openLineage(fsys vfs.FS, path string, mode vfs.Mode, logger *slog.Logger) (
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.state.Store(&state{end: headerSize, visible: headerSize, base: headerSize})
-	if _, err = l.poll(); err != nil {
+	if _, err = l.poll(); err == nil && l.cur.pos < l.header.Synced {
+		err = corrupt(path, l.cur.pos, "the file is shorter than it was when it was made")
+		l.damage = err
+	}
+	if err != nil {
 		// A damaged file opens; its transactions say what is wrong.
 		if !errors.Is(err, storage.ErrCorrupt) && !errors.Is(err, storage.ErrTooNew) {
 			return nil, err
@@ -171,6 +177,9 @@ func lockName(path string) string { return path + ".lock" }
 func (l *lineage) apply(f *frame) {
 	l.recent.mu.Lock()
 	remember := l.recent.from > 0
+	if f.records > 0 {
+		l.cur.top = max(l.cur.top, f.oid(f.records-1))
+	}
 	for i := range f.records {
 		oid, pos := f.oid(i), f.recordPos(i)
 		if remember {
@@ -189,7 +198,7 @@ func (l *lineage) apply(f *frame) {
 // advance moves the cursor behind a frame.
 func (l *lineage) advance(h *frameHeader, raw []byte) {
 	c := &l.cur
-	if h.promise() {
+	if h.promise() && h.end() > l.dur.base {
 		c.promised = append(c.promised, span{h.pos, h.end(), c.tid})
 	}
 	c.pos, c.sum, c.tid, c.time, c.last = h.end(), h.sum, h.tid, h.time, h.pos
@@ -197,7 +206,7 @@ func (l *lineage) advance(h *frameHeader, raw []byte) {
 	if h.leaseFirst != 0 {
 		c.high = h.leaseFirst + storage.OID(h.leaseCount)
 	}
-	c.ring[c.frames%uint64(len(c.ring))] = spot{h.end(), h.sum}
+	c.ring[c.frames%uint64(len(c.ring))] = spot{h.pos, h.end(), h.tid, h.sum}
 	c.frames++
 	if h.kind == kindTransaction {
 		c.txs++
@@ -212,14 +221,24 @@ func (l *lineage) advance(h *frameHeader, raw []byte) {
 // endsAt reports whether an applied frame ends at pos. What a frame of a
 // hostile file calls durable may be any place.
 func (l *lineage) endsAt(pos int64) bool {
-	c := &l.cur
-	for i := range min(c.frames, uint64(len(c.ring))) {
-		if s := c.ring[(c.frames-1-i)%uint64(len(c.ring))]; s.end <= pos {
-			return s.end == pos
-		}
+	s, all := l.spotAt(pos)
+	if all {
+		return s.end == pos
 	}
 	_, err := l.markAt(pos) // older than what is remembered
 	return err == nil
+}
+
+// spotAt returns the last frame that ends at pos or before, if it is among
+// those that are remembered.
+func (l *lineage) spotAt(pos int64) (s spot, ok bool) {
+	c := &l.cur
+	for i := range min(c.frames, uint64(len(c.ring))) {
+		if s = c.ring[(c.frames-1-i)%uint64(len(c.ring))]; s.end <= pos {
+			return s, true
+		}
+	}
+	return spot{}, false
 }
 
 // publish makes what the cursor knows the state of new snapshots. l.mu is held.
@@ -228,6 +247,9 @@ func (l *lineage) publish() *state {
 	n := &state{end: c.pos, tid: c.tid, visible: c.pos, visibleTID: c.tid, base: l.dur.base}
 	if len(c.promised) > 0 {
 		n.visible, n.visibleTID = c.promised[0].start, c.promised[0].tid
+	}
+	if n.visible == n.end {
+		l.dur.lagging = time.Time{}
 	}
 	old := l.state.Load()
 	if old.end == n.end && old.visible == n.visible && old.base == n.base {

@@ -15,9 +15,8 @@ import (
 // errBusy: the lock was not to be had without waiting.
 var errBusy = errors.New("durus: the commit lock is busy")
 
-// acquire takes the commit lock of the file that is the database now, catches
-// up with it and makes the handle fit to append: on return everything before
-// the end is valid, nothing is behind it, and the handle can vouch for all of it.
+// acquire takes the commit lock of the file that is the database now, and
+// prepares the handle.
 func (s *Storage) acquire(ctx, wait context.Context, try bool) (_ *lineage, err error) {
 	l := s.current()
 	l.use()
@@ -39,21 +38,29 @@ func (s *Storage) acquire(ctx, wait context.Context, try bool) (_ *lineage, err 
 			s.unlock(l)
 		}
 	}()
+	return l, s.prepare(l)
+}
+
+// prepare makes a handle that has the lock of l's file fit to append: the file
+// is still the database, everything before its end is valid, nothing is behind
+// it, and the handle can vouch for all of it.
+func (s *Storage) prepare(l *lineage) error {
 	if err := s.checkIdentity(l); err != nil {
-		return nil, err
+		return err
+	}
+	if err := s.syncDir(l); err != nil { // the mark may be replaced: R9
+		return err
 	}
 	l.noteIncarnation()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if err := l.catchUp(s.fs); err != nil {
-		return nil, err
+		return err
 	}
 	if l.dur.unvouched > l.dur.base {
-		if err := l.rewrite(); err != nil {
-			return nil, err
-		}
+		return l.rewrite()
 	}
-	return l, nil
+	return nil
 }
 
 func (s *Storage) waitLock(ctx, wait context.Context, l *lineage) error {
@@ -105,6 +112,9 @@ func (s *Storage) checkIdentity(l *lineage) error {
 func (l *lineage) catchUp(fsys vfs.FS) error {
 	if l.dead.Load() {
 		return l.rewoundError("it was replaced")
+	}
+	if l.damage != nil {
+		return l.damage
 	}
 	size, err := l.file.Size()
 	if err != nil {
@@ -184,7 +194,11 @@ func (l *lineage) keep(fsys vfs.FS, from, to int64) error {
 		w.Write(b) // errors come back from Commit
 		off += int64(len(b))
 	}
-	if err := w.Commit(); err != nil {
+	err := w.Commit()
+	if err == nil {
+		err = fsys.SyncDir(name) // before the bytes are cut
+	}
+	if err != nil {
 		return fmt.Errorf("durus: keep the interrupted end of %s in %s: %w", l.path, name, err)
 	}
 	l.logger.Warn("durus: an interrupted end is kept", "path", l.path, "in", name)

@@ -1,8 +1,12 @@
 package filestorage
 
 import (
+	"context"
 	"encoding/binary"
+	"errors"
+	"fmt"
 	"hash/crc32"
+	"time"
 
 	"github.com/durusdb/durus/storage"
 	"github.com/durusdb/durus/vfs"
@@ -50,4 +54,193 @@ func parseMark(p *[vfs.MarkSize]byte) (m mark) {
 		return mark{}
 	}
 	return m
+}
+
+var errForeignMark = errors.New("the mark names no frame of this file")
+
+// latchTimeout bounds the wait for the latch, which is held for microseconds
+// unless its holder was stopped.
+const latchTimeout = 10 * time.Second
+
+// latchWait is a context that ends latchTimeout after somebody has begun to
+// wait for it, and costs nothing when nobody has. One goroutine uses it.
+type latchWait struct {
+	context.Context
+	timed  context.Context
+	cancel context.CancelFunc
+}
+
+// Done implements context.Context.
+func (w *latchWait) Done() <-chan struct{} {
+	if w.timed == nil {
+		w.timed, w.cancel = context.WithTimeout(w.Context, latchTimeout)
+	}
+	return w.timed.Done()
+}
+
+// Err implements context.Context. Before somebody waits there is none.
+func (w *latchWait) Err() error {
+	if w.timed == nil {
+		return nil
+	}
+	return w.timed.Err()
+}
+
+func (w *latchWait) release() {
+	if w.cancel != nil {
+		w.cancel()
+	}
+}
+
+// updateMark is vfs.Locker's, with a bound on the wait for the latch.
+func (l *lineage) updateMark(update func(p *[vfs.MarkSize]byte, ok bool) bool) error {
+	wait := &latchWait{Context: background}
+	defer wait.release()
+	return l.lock.UpdateMark(wait, update)
+}
+
+// raise writes claim into the mark and lets V advance. known is the end and
+// checksum of a mark of this chain, incarnation that of the lock file when the
+// sync began.
+func (s *Storage) raise(l *lineage, claim, known mark, incarnation uint64) error {
+	for range 64 {
+		l.noteIncarnation()
+		var verdict error
+		raised := claim
+		err := l.updateMark(func(p *[vfs.MarkSize]byte, ok bool) bool {
+			var old mark
+			if ok {
+				old = parseMark(p)
+			}
+			raised, verdict = l.mayRaise(old, claim, known)
+			if verdict != nil || raised != claim {
+				return false
+			}
+			claim.put(p)
+			return true
+		})
+		if err != nil {
+			return fmt.Errorf("durus: raise the durable mark of %s: %w", l.path, err)
+		}
+		if verdict != nil {
+			return verdict
+		}
+		gone, err := l.lock.Deleted() // R7
+		if err != nil {
+			return fmt.Errorf("durus: lock file of %s: %w", l.path, err)
+		}
+		if gone {
+			if err := l.lock.Reopen(); err != nil {
+				return fmt.Errorf("durus: lock file of %s: %w", l.path, err)
+			}
+			continue
+		}
+		return l.raised(raised, incarnation)
+	}
+	return fmt.Errorf("durus: the lock file of %s is deleted again and again", l.path)
+}
+
+// raised takes note of a mark that was just written.
+func (l *lineage) raised(m mark, incarnation uint64) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := l.meetMark(m); err != nil {
+		return err
+	}
+	if l.dur.incarnation == incarnation && l.lock.Incarnation() == incarnation {
+		l.setWarm(true)
+	}
+	l.publish()
+	return nil
+}
+
+// mayRaise decides under the latch: it returns claim to have it written, a
+// higher mark that makes it unnecessary, or an error. R6.
+func (l *lineage) mayRaise(old, claim, known mark) (mark, error) {
+	if claim.start > 0 {
+		h, ok, err := l.headerAt(claim.start)
+		if err != nil {
+			return mark{}, err
+		}
+		if !ok || h.sum != claim.sum || h.end() != claim.end {
+			return mark{}, l.rewoundError("the frame that was just synced is not in it any more")
+		}
+	}
+	switch {
+	case old.end == 0:
+		return claim, nil
+	case old.salt != claim.salt:
+		return mark{}, errForeignMark
+	case old == claim:
+		return old, nil
+	case old.end == headerSize, old.end == known.end && old.sum == known.sum:
+		return claim, nil
+	}
+	// It is changed only if it names a frame of this chain: the file's, which
+	// is ours, as the frame that was synced is still in its place.
+	h, ok, err := l.headerAt(old.start)
+	if err != nil {
+		return mark{}, err
+	}
+	if !ok || h.sum != old.sum || h.end() != old.end {
+		return mark{}, errForeignMark
+	}
+	if old.end > claim.end {
+		return old, nil
+	}
+	return claim, nil
+}
+
+// replaceMark is R8: the caller holds the commit lock and l.mu, has caught up,
+// and found that the mark names no frame of this file.
+func (l *lineage) replaceMark() error {
+	base, err := l.markAt(l.dur.base)
+	if err != nil {
+		return err
+	}
+	err = l.updateMark(func(p *[vfs.MarkSize]byte, ok bool) bool {
+		if ok {
+			// Somebody may have raised it to a frame of this file meanwhile.
+			if r, err := l.relationOf(parseMark(p)); err == nil && r == markOnChain {
+				return false
+			}
+		}
+		base.put(p)
+		return true
+	})
+	if err != nil {
+		return fmt.Errorf("durus: replace the durable mark of %s: %w", l.path, err)
+	}
+	l.dur.foreign = false
+	return nil
+}
+
+// markAt returns the mark that names the frame that ends at pos.
+func (l *lineage) markAt(pos int64) (mark, error) {
+	m := mark{salt: l.header.Salt, end: pos, sum: l.header.checksum()}
+	if pos == headerSize {
+		return m, nil
+	}
+	if s, ok := l.spotAt(pos); ok && s.end == pos {
+		m.start, m.tid, m.sum = s.start, s.tid, s.sum
+		return m, nil
+	}
+	w := window{file: l.file, size: pos}
+	b, err := w.bytes(pos-trailerSize, trailerSize)
+	if err == nil {
+		m.start = pos - trailerLength(b)
+		if m.start >= headerSize && m.start < pos {
+			h, ok, err := l.headerAt(m.start)
+			if err != nil {
+				return m, err
+			}
+			if ok && h.end() == pos {
+				m.tid, m.sum = h.tid, h.sum
+				return m, nil
+			}
+		}
+		// A frame says that this place is durable and no frame ends there.
+		return m, corrupt(l.path, pos, "no frame ends at a place that was marked as durable")
+	}
+	return m, fmt.Errorf("durus: read %s: %w", l.path, err)
 }

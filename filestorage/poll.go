@@ -19,6 +19,9 @@ func (l *lineage) poll() (*state, error) {
 	if l.dead.Load() {
 		return nil, l.rewoundError("it was replaced")
 	}
+	if l.damage != nil {
+		return nil, l.damage
+	}
 	m, err := l.readMark()
 	if err != nil {
 		return nil, err
@@ -42,6 +45,13 @@ func (l *lineage) poll() (*state, error) {
 		return nil, err
 	}
 	return l.publish(), nil
+}
+
+// refresh is poll for those who do not hold l.mu.
+func (l *lineage) refresh() (*state, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.poll()
 }
 
 // checkAnchor finds out whether the file is still the one that was read, when
@@ -78,7 +88,7 @@ func (l *lineage) follow(size int64, m mark, full bool) error {
 	l.stats.polls++
 	defer func() { l.stats.followed += c.txs - before }()
 	for c.pos < size {
-		if !full && l.sameTail(&sc, size, trusted) {
+		if !full && l.sameTail(&sc, size, max(trusted, doubted)) {
 			return l.tail.bad
 		}
 		deep := c.pos >= max(trusted, l.dur.base)
@@ -130,8 +140,8 @@ func (l *lineage) follow(size int64, m mark, full bool) error {
 // sameTail reports whether the bytes behind the end were looked at before and
 // cannot have become a valid frame: size and header are the same, and the mark
 // does not cover them.
-func (l *lineage) sameTail(sc *scanner, size, trusted int64) bool {
-	if l.tail.size != size || l.tail.pos != l.cur.pos || trusted > l.cur.pos || size-l.cur.pos < frameHeaderSize {
+func (l *lineage) sameTail(sc *scanner, size, marked int64) bool {
+	if l.tail.size != size || l.tail.pos != l.cur.pos || marked > l.cur.pos || size-l.cur.pos < frameHeaderSize {
 		return false
 	}
 	b, err := sc.win.bytes(l.cur.pos, frameHeaderSize)
@@ -207,18 +217,11 @@ func (l *lineage) relationOf(m mark) (relation, error) {
 	case m.end == headerSize:
 		return markOnChain, nil
 	}
-	n := min(c.frames, uint64(len(c.ring)))
-	for i := range n {
-		s := c.ring[(c.frames-1-i)%uint64(len(c.ring))]
-		if s.end == m.end {
-			if s.sum == m.sum {
-				return markOnChain, nil
-			}
-			return markOther, nil
+	if s, ok := l.spotAt(m.end); ok {
+		if s.end == m.end && s.sum == m.sum {
+			return markOnChain, nil
 		}
-		if s.end < m.end {
-			return markOther, nil
-		}
+		return markOther, nil
 	}
 	// Older than what is remembered: the file knows.
 	h, ok, err := l.headerAt(m.start)

@@ -2,6 +2,7 @@ package filestorage
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -38,6 +39,7 @@ type member struct {
 	// adds its frame to the batch. It runs no code of users.
 	run      func(*batch) error
 	draft    *draft // what run added, if anything
+	size     int64  // of the frame, about
 	hold     *hold
 	internal bool // may go while another transaction holds the lock as a courtesy
 	try      bool // do not wait for the lock
@@ -125,8 +127,10 @@ func (q *queue) take(group []*member) []*member {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	rest := q.waiting[:0]
+	size := group[0].size
 	for _, m := range q.waiting {
-		if len(group) < maxGroup && q.admits(m) && m.state.CompareAndSwap(memberWaiting, memberTaken) {
+		size += m.size
+		if len(group) < maxGroup && size < maxGroupBytes && q.admits(m) && m.state.CompareAndSwap(memberWaiting, memberTaken) {
 			group = append(group, m)
 		} else {
 			rest = append(rest, m)
@@ -137,50 +141,26 @@ func (q *queue) take(group []*member) []*member {
 	return group
 }
 
-// handOver ends a lead: the next who may go leads. unlock is called when
-// nobody holds the lock as a courtesy.
-func (q *queue) handOver(l *lineage, unlock func(*lineage)) {
-	q.mu.Lock()
-	if q.hold != nil && l != nil {
-		q.locked = l
-	} else {
-		if l == nil {
-			l, q.locked = q.locked, nil
-		}
-		if l != nil {
-			q.locked = nil
-			q.mu.Unlock()
-			unlock(l)
-			q.mu.Lock()
-		}
-	}
-	defer q.mu.Unlock()
-	for i, m := range q.waiting {
-		if q.admits(m) && m.state.CompareAndSwap(memberWaiting, memberTaken) {
-			q.waiting = append(q.waiting[:i], q.waiting[i+1:]...)
-			m.wake <- true
-			return
-		}
-	}
-	q.leading = false
-}
+// errNotRun: the goroutine of the leader ended before it came to this member.
+var errNotRun = errors.New("durus: the commit was not made: the goroutine that held the lock ended")
 
 // lead runs first and whoever waits as well. Every path out of it hands over.
 // wait, if not nil, is ctx with what is left of LockTimeout.
 func (s *Storage) lead(ctx, wait context.Context, first *member) {
 	q := &s.queue
-	q.mu.Lock()
-	l := q.locked
-	q.mu.Unlock()
-	if l == nil {
-		var err error
-		if l, err = s.acquire(ctx, wait, first.try); err != nil {
-			first.err = err
-			q.handOver(nil, s.unlock)
-			return
-		}
+	l, err := s.takeHeld()
+	if l == nil && err == nil {
+		l, err = s.acquire(ctx, wait, first.try)
+	}
+	if err != nil {
+		first.err = err
+		s.handOver(nil)
+		return
 	}
 	group := q.take(append(q.group[:0], first))
+	for _, m := range group {
+		m.err = errNotRun
+	}
 	defer func() {
 		// Those who waited are woken after the lock was given back. By then
 		// another leader may use q.group.
@@ -190,12 +170,58 @@ func (s *Storage) lead(ctx, wait context.Context, first *member) {
 		}
 		clear(group)
 		q.group = group[:0]
-		q.handOver(l, s.unlock)
+		s.handOver(l)
 		for _, m := range others {
 			m.wake <- false
 		}
 	}()
 	s.runGroup(l, group)
+}
+
+// takeHeld returns the lineage whose lock is held for a courtesy, caught up; nil
+// if there is none. If it is not the database any more the courtesy ends.
+func (s *Storage) takeHeld() (*lineage, error) {
+	q := &s.queue
+	q.mu.Lock()
+	l := q.locked
+	q.locked = nil
+	q.mu.Unlock()
+	if l == nil {
+		return nil, nil
+	}
+	err := s.prepare(l)
+	if err == nil {
+		return l, nil
+	}
+	q.mu.Lock()
+	q.hold = nil
+	q.mu.Unlock()
+	s.unlock(l)
+	return nil, err
+}
+
+// handOver ends a lead: the lock of l, if l is not nil, is given back unless
+// somebody holds it as a courtesy, and the next who may go leads.
+func (s *Storage) handOver(l *lineage) {
+	q := &s.queue
+	q.mu.Lock()
+	if l != nil && q.hold != nil {
+		q.locked, l = l, nil
+	}
+	q.mu.Unlock()
+	if l != nil {
+		s.unlock(l)
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for i, m := range q.waiting {
+		if q.admits(m) && m.state.CompareAndSwap(memberWaiting, memberTaken) {
+			q.waiting = append(q.waiting[:i], q.waiting[i+1:]...)
+			m.wake <- true
+			return
+		}
+	}
+	q.leading = false
 }
 
 // unlock gives back what acquire took.
@@ -211,6 +237,10 @@ func (s *Storage) Hold(ctx context.Context, limit time.Duration) (storage.Hold, 
 	if err := s.writable(); err != nil {
 		return nil, err
 	}
+	if err := s.enter(); err != nil {
+		return nil, err
+	}
+	defer s.leave()
 	h := &hold{s: s}
 	err := s.submit(ctx, &member{run: func(*batch) error {
 		s.queue.mu.Lock()
@@ -242,6 +272,8 @@ func (h *hold) Release() {
 		return
 	}
 	q.leading = true
+	l := q.locked
+	q.locked = nil
 	q.mu.Unlock()
-	q.handOver(nil, h.s.unlock)
+	h.s.handOver(l)
 }

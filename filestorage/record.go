@@ -67,14 +67,17 @@ func (r *recordHeader) get(b []byte) bool {
 
 // sealRecord fills in what depends on the place of a record: the previous
 // position and both checksums. b begins with the record's header and holds at
-// least its references; payloadSum is the plain checksum of the payload.
-func sealRecord(b []byte, refsLen int, prev storage.Position, payloadSum uint32, salt uint64, pos int64) {
+// least its references; payloadSum is the plain checksum of the payload. It
+// returns the checksum that stands for the record.
+func sealRecord(b []byte, refsLen int, prev storage.Position, payloadSum uint32, salt uint64, pos int64) uint32 {
 	le := binary.LittleEndian
 	le.PutUint64(b[8:], uint64(prev))
 	le.PutUint32(b[40:], seal(payloadSum, salt, pos))
 	sum := crc32.Checksum(b[:44], castagnoli)
 	sum = crc32.Update(sum, castagnoli, b[recordHeaderSize:recordHeaderSize+refsLen])
-	le.PutUint32(b[44:], seal(sum, salt, pos))
+	sum = seal(sum, salt, pos)
+	le.PutUint32(b[44:], sum)
+	return sum
 }
 
 // headerIntact checks the fixed part and the references at the begin of b.

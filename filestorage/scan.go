@@ -29,6 +29,7 @@ type chain struct {
 	tid  storage.TID
 	time int64
 	high storage.OID // first object id not given out
+	top  storage.OID // greatest object id that has a record
 	cls  int         // number of classes
 }
 
@@ -60,7 +61,13 @@ func (f *frame) off(i int) int64 {
 	if i == f.records {
 		return f.length - trailerSize
 	}
-	return int64(binary.LittleEndian.Uint64(f.table[i*tableEntrySize+8:]))
+	return int64(binary.LittleEndian.Uint32(f.table[i*tableEntrySize+8:]))
+}
+
+// sum32 is the checksum of the i-th record. So the table, and with it the
+// frame's checksum, stands for all that the frame holds.
+func (f *frame) sum32(i int) uint32 {
+	return binary.LittleEndian.Uint32(f.table[i*tableEntrySize+12:])
 }
 
 func (f *frame) recordPos(i int) storage.Position { return storage.Position(f.pos + f.off(i)) }
@@ -90,14 +97,12 @@ func (s *scanner) next(c chain, link, deep bool) (f frame, v verdict, reason str
 		return f, verdictBad, "a frame that does not follow the one before", nil
 	case binary.LittleEndian.Uint16(b[6:]) != frameHeaderSize || !bytes.Equal(b[84:92], make([]byte, 8)): // 5
 		return f, verdictTooNew, "a frame header of a newer format", nil
+	case !f.known() && f.flags&flagMustUnderstand != 0: // 5
+		return f, verdictTooNew, fmt.Sprintf("a frame of the unknown kind %d", f.kind), nil
 	case f.length < f.bodyOff()+trailerSize || f.length > storage.MaxTransaction+frameHeaderSize || f.durable > f.pos || f.durable < 0:
 		return f, verdictBad, "impossible values in a frame header", nil
 	case f.length > left: // 6
 		return f, verdictShort, "the file ends inside a frame", nil
-	}
-	known := f.kind == kindTransaction || f.kind == kindClass || f.kind == kindLease
-	if !known && f.flags&flagMustUnderstand != 0 { // 5
-		return f, verdictTooNew, fmt.Sprintf("a frame of the unknown kind %d", f.kind), nil
 	}
 	n := int(f.bodyOff() - frameHeaderSize)
 	if b, err = s.win.bytes(c.pos+frameHeaderSize, n); err != nil {
@@ -165,6 +170,9 @@ func (f *frame) checkTable() string {
 	if f.records == 0 && f.bodyOff()+trailerSize != f.length {
 		return "a frame without records that is longer than its metadata"
 	}
+	if f.records > 0 && f.kind != kindTransaction && f.known() {
+		return "records in a frame that is no transaction"
+	}
 	return ""
 }
 
@@ -177,7 +185,7 @@ func (f *frame) checkLink(c chain) string {
 		return "an object id that was not given out"
 	case f.leaseCount > maxLease || f.leaseCount > 0 && f.leaseFirst != c.high || f.leaseFirst > c.high || uint64(f.leaseFirst)+uint64(f.leaseCount) > uint64(storage.MaxOID): // 14
 		return "an impossible lease of object ids"
-	case f.kind == kindLease && f.leaseFirst < firstOID:
+	case f.kind == kindLease && (f.leaseFirst < firstOID || f.leaseFirst <= c.top):
 		return "an impossible lease of object ids"
 	case f.kind == kindClass: // 15
 		if len(f.meta) < 5 || len(f.meta) > 4+storage.MaxClassName || !utf8.Valid(f.meta[4:]) || binary.LittleEndian.Uint32(f.meta) != uint32(c.cls+1) || c.cls >= storage.MaxClasses {
@@ -207,7 +215,7 @@ func (s *scanner) records(f *frame) (reason string, err error) {
 		if b, err = s.body.bytes(pos, int(n)); err != nil {
 			return "", err
 		}
-		if !r.headerIntact(b, s.salt, pos) || r.oid != f.oid(i) || r.frame != off { // 11
+		if !r.headerIntact(b, s.salt, pos) || r.oid != f.oid(i) || r.frame != off || r.sum != f.sum32(i) { // 11
 			return fmt.Sprintf("header of the record of object %s", f.oid(i)), nil
 		}
 		if !r.payloadIntact(b[recordHeaderSize+r.refsLen():], s.salt, pos) { // 12
@@ -216,6 +224,11 @@ func (s *scanner) records(f *frame) (reason string, err error) {
 	}
 	return "", nil
 }
+
+// maxTail is how much may lie behind the last valid frame and still be taken
+// for interrupted commits. More is answered as damage, at once: to search it for
+// frames would take minutes.
+const maxTail = 8 * storage.MaxTransaction
 
 // behind searches [from, size) for valid frames, whatever came before them. It
 // returns the greatest `durable` among them, and how many there are. It is
@@ -229,7 +242,7 @@ func (s *scanner) behind(from int64) (durable int64, frames int, err error) {
 		}
 		frames++
 		durable = max(durable, f.durable)
-		pos = f.end()
+		pos = max(f.end(), f.pos+frameHeaderSize) // a newer frame may say anything
 	}
 }
 
@@ -255,7 +268,7 @@ func (s *scanner) find(from int64) (f frame, n int, err error) {
 		}
 		pos += int64(i)
 		f, v, _, err := s.next(chain{pos: pos}, false, true)
-		if err != nil || v == verdictWhole {
+		if err != nil || v == verdictWhole || v == verdictTooNew {
 			return f, 1, err
 		}
 		s.spend(int64(i) + frameHeaderSize)

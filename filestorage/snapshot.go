@@ -94,10 +94,8 @@ func (s *snapshot) older(oid storage.OID, p storage.Position) (storage.Position,
 	return p, nil
 }
 
-// Since implements storage.Snapshot.
-func (s *snapshot) Since(oid storage.OID, pos storage.Position) bool {
-	return s.l.index.get(oid) > pos
-}
+// ClassName implements storage.Snapshot.
+func (s *snapshot) ClassName(id storage.ClassID) (string, bool) { return s.l.classes.name(id) }
 
 // Read implements storage.Snapshot.
 func (s *snapshot) Read(oid storage.OID, pos storage.Position) (storage.Record, error) {

@@ -43,7 +43,7 @@ type Storage struct {
 	// everybody loads it without a lock and notices a stale one by its `dead`.
 	lineage   atomic.Pointer[lineage]
 	reloading sync.Mutex
-	foreign   error // set under reloading: another database took the path; sticky
+	foreign   atomic.Pointer[error] // another database took the path; set once, under reloading
 
 	queue   queue
 	lease   lease
@@ -189,17 +189,30 @@ func (s *Storage) Begin(ctx context.Context, writable bool) (storage.Snapshot, e
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	l := s.current()
-	if l.broken.Load() {
-		err := s.fault(l.rewoundError("it was rewound"))
-		if l = s.current(); l.broken.Load() {
-			return nil, err
+	for {
+		l := s.current()
+		if l.broken.Load() {
+			// The transaction that met it was told; this one begins on what
+			// is there now.
+			err := s.fault(l.rewoundError("it was rewound"))
+			if l = s.current(); l.broken.Load() {
+				return nil, err
+			}
+		}
+		err := s.look(ctx, l, writable)
+		if err == nil {
+			snap := l.begin(writable)
+			if !l.dead.Load() {
+				return snap, nil
+			}
+			snap.Release()
+			err = fmt.Errorf("%w: %s", storage.ErrClosed, s.path)
+		}
+		// A lineage that was replaced in the meantime has closed its files.
+		if !l.dead.Load() || l == s.current() {
+			return nil, s.fault(err)
 		}
 	}
-	if err := s.look(ctx, l, writable); err != nil {
-		return nil, s.fault(err)
-	}
-	return l.begin(writable), nil
 }
 
 // look makes the published state no older than this call. Its fast path is one
@@ -207,8 +220,14 @@ func (s *Storage) Begin(ctx context.Context, writable bool) (storage.Snapshot, e
 // that was read last covers all of it. Otherwise the mark is read: it may cover
 // more by now, or name another frame where this handle has applied one.
 func (s *Storage) look(ctx context.Context, l *lineage, writable bool) error {
-	if l.dead.Load() && s.closedNow() {
-		return fmt.Errorf("%w: %s", storage.ErrClosed, s.path)
+	if l.dead.Load() {
+		if s.closedNow() {
+			return fmt.Errorf("%w: %s", storage.ErrClosed, s.path)
+		}
+		return l.rewoundError("it was replaced")
+	}
+	if p := s.foreign.Load(); p != nil {
+		return *p
 	}
 	if err := s.glance(l); err != nil {
 		return err
@@ -221,20 +240,13 @@ func (s *Storage) look(ctx context.Context, l *lineage, writable bool) error {
 	if size == st.end && st.base >= size && l.ready.Load() {
 		return nil
 	}
-	if !l.ready.Load() && !s.opts.ReadOnly {
+	if !l.ready.Load() {
 		if err := s.warmUp(ctx, l, writable); err != nil {
 			return err
 		}
 	}
-	l.mu.Lock()
-	st, err = l.poll()
-	behind := err == nil && l.dur.base < st.end
-	l.mu.Unlock()
-	if err != nil {
+	if st, err = l.refresh(); err != nil || st.base >= st.end {
 		return err
-	}
-	if !behind {
-		return nil
 	}
 	// What is behind the mark may have been made durable by others, who wrote
 	// so into another lock file if ours was deleted.
@@ -246,7 +258,7 @@ func (s *Storage) look(ctx context.Context, l *lineage, writable bool) error {
 		if err := l.lock.Reopen(); err != nil && !errors.Is(err, vfs.ErrMode) {
 			return fmt.Errorf("durus: lock file of %s: %w", s.path, err)
 		}
-		if l.noteIncarnation() && !s.opts.ReadOnly {
+		if l.noteIncarnation() {
 			return s.warmUp(ctx, l, writable)
 		}
 	}
@@ -300,8 +312,8 @@ func (s *Storage) fault(err error) error {
 	}
 	s.reloading.Lock()
 	defer s.reloading.Unlock()
-	if s.foreign != nil {
-		return s.foreign
+	if p := s.foreign.Load(); p != nil {
+		return *p
 	}
 	old := s.current()
 	if old.dead.Load() {
@@ -320,8 +332,9 @@ func (s *Storage) fault(err error) error {
 	}
 	if l.header.ID != old.header.ID {
 		l.retire()
-		s.foreign = fmt.Errorf("%w: %s holds another database now: close it and open it again", storage.ErrRewound, s.path)
-		return s.foreign
+		err := fmt.Errorf("%w: %s holds another database now: close it and open it again", storage.ErrRewound, s.path)
+		s.foreign.Store(&err)
+		return err
 	}
 	s.opts.Logger.Warn("durus: the file was rewound", "path", s.path, "err", err)
 	s.lineage.Store(l)
@@ -435,7 +448,14 @@ func (s *Storage) Close() error {
 		s.mu.Unlock()
 		return fmt.Errorf("%w: %s", storage.ErrClosed, s.path)
 	}
+	s.closed = true // no call begins from here on; those that run are waited for
+	close(s.stop)
+	for s.running > 0 {
+		s.idle.Wait()
+	}
 	s.mu.Unlock()
+	s.reloading.Lock() // nobody replaces the lineage any more
+	defer s.reloading.Unlock()
 	l := s.current()
 	var err error
 	if !s.opts.ReadOnly && !l.dead.Load() {
@@ -446,16 +466,5 @@ func (s *Storage) Close() error {
 			err = errors.Join(err, s.settle(l, l.end()))
 		}
 	}
-	s.mu.Lock()
-	if s.closed {
-		s.mu.Unlock()
-		return fmt.Errorf("%w: %s", storage.ErrClosed, s.path)
-	}
-	s.closed = true
-	close(s.stop)
-	for s.running > 0 {
-		s.idle.Wait()
-	}
-	s.mu.Unlock()
 	return errors.Join(err, l.retire())
 }

@@ -63,13 +63,7 @@ func (s *Storage) Verify(ctx context.Context, progress func(done, total int64)) 
 // one, "" for nothing. The record's payload is valid until check returns.
 func (s *Storage) VerifyRecords(ctx context.Context, check func(*storage.Record) string, progress func(done, total int64)) (*Report, error) {
 	l := s.current()
-	l.mu.Lock()
-	m, err := l.readMark()
-	if err == nil {
-		_, err = l.poll()
-	}
-	w, known := max(l.dur.base, l.cur.pos), l.cur.pos
-	l.mu.Unlock()
+	m, w, known, err := l.extent()
 	if err != nil && !errors.Is(err, storage.ErrCorrupt) && !errors.Is(err, storage.ErrTooNew) {
 		return nil, s.fault(err)
 	}
@@ -82,6 +76,17 @@ func (s *Storage) VerifyRecords(ctx context.Context, check func(*storage.Record)
 	}
 	v := verifier{l: l, report: &Report{Size: size}, window: w, known: known, check: check, classes: make(map[storage.ClassID]bool)}
 	return v.report, v.run(ctx, size, progress)
+}
+
+// extent polls, and tells how far the file is known: the mark, W, and the end
+// of what this handle has applied.
+func (l *lineage) extent() (m mark, w, known int64, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if m, err = l.readMark(); err == nil {
+		_, err = l.poll()
+	}
+	return m, max(l.dur.base, l.cur.pos), l.cur.pos, err
 }
 
 // verifier builds an index of its own while it reads.
@@ -144,7 +149,11 @@ func (v *verifier) run(ctx context.Context, size int64, progress func(done, tota
 		if f.leaseFirst != 0 {
 			high = f.leaseFirst + storage.OID(f.leaseCount)
 		}
-		c = chain{pos: f.end(), sum: f.sum, tid: f.tid, time: f.time, high: high, cls: cls}
+		top := c.top
+		if f.records > 0 {
+			top = max(top, f.oid(f.records-1))
+		}
+		c = chain{pos: f.end(), sum: f.sum, tid: f.tid, time: f.time, high: high, top: top, cls: cls}
 		link = true
 		if progress != nil {
 			progress(c.pos, size)
@@ -164,6 +173,10 @@ func (v *verifier) run(ctx context.Context, size int64, progress func(done, tota
 // skip deals with bytes that are no valid frame: the tail, or damage with
 // frames behind it.
 func (v *verifier) skip(sc *scanner, pos, size int64, reason string, verdict verdict) (next int64, found bool, err error) {
+	if size-pos > maxTail && pos >= v.window {
+		v.report.problem(pos, 0, "%s, and %d bytes follow, which is more than interrupted commits leave", reason, size-pos)
+		return 0, false, nil
+	}
 	for p := pos + 1; size-p >= frameHeaderSize; p++ {
 		f, n, err := sc.find(p)
 		if err != nil {

@@ -86,7 +86,7 @@ func (e *CorruptError) Error() string {
 	if e.OID != 0 {
 		what = fmt.Sprintf(" (object %s)", e.OID)
 	}
-	return fmt.Sprintf("durus: %s is damaged at byte %d%s: %s; nothing was changed: check it with 'durusctl verify', recover what is whole with 'durusctl salvage', or restore a backup",
+	return fmt.Sprintf("durus: %s is damaged at byte %d%s: %s; nothing was changed: look at it with 'durusctl verify', keep a copy, and restore a backup",
 		e.Path, e.Offset, what, e.Reason)
 }
 

@@ -44,9 +44,8 @@ type Storage interface {
 	NewOID(ctx context.Context) (OID, error)
 
 	// ClassID returns the number of a class, and gives it one if it has none
-	// yet. ClassName is the way back; ok is false for an unknown number.
+	// yet. Snapshot.ClassName is the way back.
 	ClassID(ctx context.Context, name string) (ClassID, error)
-	ClassName(id ClassID) (name string, ok bool)
 
 	// Sync returns when everything that this handle knows to be appended is durable.
 	Sync(ctx context.Context) error
@@ -88,9 +87,9 @@ type Snapshot interface {
 	// damaged, ErrRewound when the file is no longer the one that was read.
 	Read(oid OID, pos Position) (Record, error)
 
-	// Since reports whether the object has a newer state than the one at pos
-	// among everything appended that this handle has seen.
-	Since(oid OID, pos Position) bool
+	// ClassName is the class of a record of this snapshot's lineage; ok is
+	// false for a number that the file does not know.
+	ClassName(id ClassID) (name string, ok bool)
 
 	// Release ends the snapshot. It is idempotent.
 	Release()
@@ -106,7 +105,8 @@ type Commit struct {
 }
 
 // ReadSet tells what a transaction depends on. It is asked on another
-// goroutine while Commit runs, so nothing may change it meanwhile.
+// goroutine while Commit runs, so nothing may change it meanwhile, and under a
+// lock of the storage, so it must not call the storage.
 type ReadSet interface {
 	// Depends reports whether the transaction depends on the state of oid
 	// that the record at position newer replaces.

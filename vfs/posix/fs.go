@@ -74,7 +74,9 @@ func (FS) Resolve(name string) (string, error) {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return "", fail("resolve", name, err)
 	}
-	if _, lerr := os.Lstat(path); lerr == nil {
+	// Another process may have created it since: then it is no link, and the
+	// name below is right.
+	if info, lerr := os.Lstat(path); lerr == nil && info.Mode()&fs.ModeSymlink != 0 {
 		return "", fail("resolve", name, fmt.Errorf("a symbolic link to a file that does not exist: %w", fs.ErrNotExist))
 	}
 	dir, base := filepath.Split(strings.TrimRight(path, string(filepath.Separator)))
