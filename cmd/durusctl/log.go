@@ -1,0 +1,140 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/durusdb/durus/storage"
+)
+
+func (a *app) logCommand() *cobra.Command {
+	var q logQuery
+	q.to = math.MaxUint64
+	cmd := &cobra.Command{
+		Use:   "log FILE [--from TID] [--to TID] [-n N] [--reverse] [--json]",
+		Short: "The transactions, oldest first",
+		Long: `The transactions of a database that are visible, which is, safe on the disk: the
+oldest first, or the newest with --reverse. With --json each is one line:
+tid, time, user, description, ext and the oids of the objects that it wrote.`,
+		Example: `  durusctl log bank.durus --reverse -n 20
+  durusctl log bank.durus --from 1767225600000000 --json | jq .description`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if q.n < 0 {
+				return usageError{"-n must not be negative", cmd.CommandPath()}
+			}
+			if q.from > q.to {
+				return usageError{fmt.Sprintf("--from %s comes after --to %s", q.from, q.to), cmd.CommandPath()}
+			}
+			return a.log(cmd.Context(), args[0], q)
+		},
+	}
+	cmd.Flags().Var(tidFlag{&q.from}, "from", "leave out what is older than this `TID`")
+	cmd.Flags().Var(tidFlag{&q.to}, "to", "leave out what is newer than this `TID`")
+	cmd.Flags().IntVarP(&q.n, "number", "n", 0, "print at most `N` transactions; 0 prints all")
+	cmd.Flags().BoolVar(&q.reverse, "reverse", false, "newest first")
+	return fileArgs(cmd, 0)
+}
+
+type logQuery struct {
+	from, to storage.TID
+	n        int // 0: no limit
+	reverse  bool
+}
+
+// tidFlag is a flag that takes a transaction id. Nothing, the value from the
+// start, prints as no default.
+type tidFlag struct{ tid *storage.TID }
+
+func (f tidFlag) String() string { return "" }
+func (f tidFlag) Type() string   { return "TID" }
+func (f tidFlag) Set(s string) error {
+	tid, err := storage.ParseTID(s)
+	if err != nil || s == "" {
+		return errors.New("not a transaction id: give a decimal number such as durusctl log prints")
+	}
+	*f.tid = tid
+	return nil
+}
+
+func (a *app) log(ctx context.Context, path string, q logQuery) error {
+	st, err := open(path)
+	if err != nil {
+		return err
+	}
+	defer st.Close()
+	snap, damage, err := st.Examine(ctx)
+	if err != nil {
+		return err
+	}
+	defer snap.Release()
+	n := 0
+	for tx, err := range st.History(snap, q.from, q.to, q.reverse) {
+		if err == nil {
+			err = ctx.Err()
+		}
+		if err == nil {
+			err = a.printTransaction(&tx, n == 0)
+		}
+		if err != nil {
+			return err
+		}
+		if n++; n == q.n {
+			break
+		}
+	}
+	return damage // whatever lies behind it is missing above
+}
+
+type transactionJSON struct {
+	TID         storage.TID       `json:"tid"`
+	Time        string            `json:"time"`
+	User        string            `json:"user"`
+	Description string            `json:"description"`
+	Ext         map[string]string `json:"ext,omitempty"`
+}
+
+type logJSON struct {
+	transactionJSON
+	OIDs []string `json:"oids"`
+}
+
+func transactionOf(tx *storage.Transaction) transactionJSON {
+	return transactionJSON{tx.TID, timeText(tx.Time), tx.User, tx.Description, tx.Ext}
+}
+
+// Columns of the log have a fixed width: it is printed as it is read.
+const logLine = "%-16s  %-27s  %-10s  %-20s  %s"
+
+// printTransaction prints one line of log and tail.
+func (a *app) printTransaction(tx *storage.Transaction, first bool) error {
+	if a.json {
+		return a.printJSON(logJSON{transactionOf(tx), oidStrings(tx.OIDs)})
+	}
+	if first {
+		fmt.Fprintln(a.out, a.bold(fmt.Sprintf(logLine, "TRANSACTION", "TIME", "USER", "OBJECTS", "DESCRIPTION")))
+	}
+	line := fmt.Sprintf(logLine, tx.TID, timeText(tx.Time), plain(tx.User), objectsText(tx.OIDs), plain(tx.Description))
+	_, err := fmt.Fprintln(a.out, strings.TrimRight(line, " "))
+	return err
+}
+
+// objectsText names as many objects as fit into their column, and counts the
+// others.
+func objectsText(oids []storage.OID) string {
+	const width = 20
+	for n := min(len(oids), width/2); n > 0; n-- {
+		s := strings.Join(oidStrings(oids[:n]), ",")
+		if rest := len(oids) - n; rest > 0 {
+			s += fmt.Sprintf(",+%d", rest)
+		}
+		if len(s) <= width {
+			return s
+		}
+	}
+	return fmt.Sprintf("%d objects", len(oids))
+}

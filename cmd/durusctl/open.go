@@ -1,0 +1,43 @@
+package main
+
+import (
+	"errors"
+	"io/fs"
+	"log/slog"
+
+	"github.com/durusdb/durus/filestorage"
+	"github.com/durusdb/durus/storage"
+	"github.com/durusdb/durus/vfs"
+	"github.com/durusdb/durus/vfs/posix"
+)
+
+// open opens a database to look at it: nothing is created, touched or locked.
+func open(path string) (*filestorage.Storage, error) {
+	st, err := filestorage.Open(path, filestorage.Options{
+		FS:       posix.New(),
+		ReadOnly: true,
+		Logger:   slog.New(slog.DiscardHandler), // what matters comes back as an error
+	})
+	switch {
+	case errors.Is(err, storage.ErrCorrupt), errors.Is(err, storage.ErrTooNew), errors.Is(err, storage.ErrNotDurus):
+		return nil, err // says itself what to do
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, explain(err, path+" does not exist: check the path; a database is created by the first program that writes to it")
+	case errors.Is(err, vfs.ErrNotRegular):
+		return nil, explain(err, err.Error()+": name the database file itself")
+	case errors.Is(err, fs.ErrPermission):
+		return nil, explain(err, err.Error()+": run as a user who may read the file, its lock file and its directory")
+	}
+	return st, err
+}
+
+// explained is an error in words that are for the user alone.
+type explained struct {
+	err  error
+	text string
+}
+
+func explain(err error, text string) error { return &explained{err, text} }
+
+func (e *explained) Error() string { return e.text }
+func (e *explained) Unwrap() error { return e.err }

@@ -1,0 +1,51 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"time"
+)
+
+// progress is a line on standard error that tells how far a long work is. It
+// appears only when the work is long and standard error is a terminal, and is
+// gone when it ends.
+type progress struct {
+	to    io.Writer
+	what  string
+	next  time.Time // when to print again; zero: never
+	shown bool
+}
+
+const (
+	progressAfter = 500 * time.Millisecond
+	progressEvery = 100 * time.Millisecond
+)
+
+func (a *app) progress(what string) *progress {
+	p := &progress{to: a.err, what: what}
+	if isTerminal(a.err) && os.Getenv("TERM") != "dumb" {
+		p.next = time.Now().Add(progressAfter)
+	}
+	return p
+}
+
+// update has the signature that package filestorage asks for.
+func (p *progress) update(done, total int64) {
+	if p.next.IsZero() || total == 0 {
+		return
+	}
+	now := time.Now()
+	if now.Before(p.next) {
+		return
+	}
+	p.next, p.shown = now.Add(progressEvery), true
+	fmt.Fprintf(p.to, "\r%s %3d %% of %s\x1b[K", p.what, 100*done/total, sizeText(total))
+}
+
+// end removes the line.
+func (p *progress) end() {
+	if p.shown {
+		fmt.Fprint(p.to, "\r\x1b[K")
+	}
+}

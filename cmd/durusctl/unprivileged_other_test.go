@@ -1,0 +1,8 @@
+//go:build !linux
+
+package main
+
+import "os"
+
+// unprivileged says that it cannot.
+func unprivileged() { os.Exit(77) }
