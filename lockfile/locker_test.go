@@ -20,7 +20,7 @@ import (
 	"github.com/durusdb/durus/vfs"
 )
 
-// A10, F12: two Lockers of one process exclude each other, and closing a third
+// A10, H5, F12: two Lockers of one process exclude each other, and closing a third
 // handle on the same files releases nothing.
 func TestTwoLockersInOneProcess(t *testing.T) {
 	noLeak(t)

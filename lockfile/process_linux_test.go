@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"runtime"
 	"strconv"
 	"strings"
@@ -285,7 +286,8 @@ func TestProcessesByLinks(t *testing.T) {
 	}
 }
 
-// F10, D10: the kernel gives back the lock of a process that was killed.
+// F10, D10, H18: the kernel gives back the lock of a process that was killed;
+// nobody compares pids or times.
 func TestKilledHolder(t *testing.T) {
 	noLeak(t)
 	data := newData(t)
@@ -304,6 +306,38 @@ func TestKilledHolder(t *testing.T) {
 	}
 	if d := time.Since(start); d > 100*time.Millisecond {
 		t.Errorf("the lock came %v after the kill", d)
+	}
+	mustUnlock(t, l)
+}
+
+// F33: signals interrupt neither a wait in flock nor what follows it.
+func TestSignalsWhileWaiting(t *testing.T) {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGUSR1) // begins a goroutine that stays
+	defer signal.Stop(signals)
+	noLeak(t)
+	data := newData(t)
+	l := openLocker(t, data, data+".lock")
+	h := startHolder(t, data, data+".lock")
+	got := make(chan error)
+	go func() { got <- l.Lock(context.Background()) }()
+	eventually(t, "it waits", l.joins)
+	for range 20 {
+		if err := syscall.Kill(os.Getpid(), syscall.SIGUSR1); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Millisecond)
+	}
+	select {
+	case err := <-got:
+		t.Fatalf("Lock ended while the lock was held: %v", err)
+	default:
+	}
+	if err := h.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-got; err != nil {
+		t.Fatal(err)
 	}
 	mustUnlock(t, l)
 }

@@ -121,7 +121,7 @@ func TestKilledCreator(t *testing.T) {
 	mustHold(t, dir, "x")
 }
 
-// F23: the list, as statfs(2) reports the types.
+// F23, H6: the list, as statfs(2) reports the types.
 func TestRemoteTypes(t *testing.T) {
 	for magic, kind := range map[uint32]string{
 		unix.NFS_SUPER_MAGIC:   "nfs",
