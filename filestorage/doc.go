@@ -51,7 +51,8 @@
 // ordinary tail: readers stop before it, the next writer cuts it under the
 // lock. A bad frame before W is damage: *CorruptError, nothing is cut and
 // nothing appended; damage in a record alone (11, 12) is answered by that
-// record alone.
+// record alone. More behind the last valid frame than interrupted commits can
+// leave (maxTail) is damage, too.
 //
 // # Invariants
 //
