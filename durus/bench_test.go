@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// benchDB has one account, in a file that is not synced.
+// benchDB has one account, in a file that is synced once.
 func benchDB(b *testing.B) (*DB, Ref[account]) {
 	db, err := Open(filepath.Join(b.TempDir(), "bench.durus"), &Options{Check: CheckNothing, Sync: SyncNever})
 	if err != nil {
@@ -18,6 +18,9 @@ func benchDB(b *testing.B) (*DB, Ref[account]) {
 		}
 	})
 	ra, _ := openAccounts(b, db, 1, 0)
+	if err := db.Sync(context.Background()); err != nil {
+		b.Fatal(err)
+	}
 	return db, ra
 }
 

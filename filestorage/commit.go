@@ -87,11 +87,11 @@ const unsyncedLimit = 64 << 20
 // confirm is the commit of a transaction that wrote nothing: what it read is
 // final once it returns.
 func (s *Storage) confirm(base *snapshot) error {
-	if s.opts.ReadOnly || base.end <= base.st.visible {
+	if s.opts.ReadOnly || base.end <= base.st.base {
 		return nil
 	}
-	if base.l.dead.Load() {
-		return base.l.rewoundError("it was replaced")
+	if _, err := base.l.refresh(); err != nil {
+		return err
 	}
 	return s.durable(base.l, base.end)
 }

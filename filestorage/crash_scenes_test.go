@@ -322,6 +322,7 @@ func TestCrashStaleFrameBehind(t *testing.T) {
 	if err := w.disk.Evict(worldPath, 0, -1); err != nil {
 		t.Fatal(err)
 	}
+	w.disk.SyncAll() // what was lost stays lost
 	a.fs.Kill()
 	b.fs.Kill()
 	<-done
@@ -333,8 +334,60 @@ func TestCrashStaleFrameBehind(t *testing.T) {
 		}
 		return mem.Proceed()
 	}
+	w.clock.Add(-1_000_000_000) // ids do not give the old frame away
 	if err := w.commitStep("C", storage.SyncAlways, size); err != nil {
 		t.Fatal(err)
 	}
 	w.judgeAll(t, "at the end")
+}
+
+// TestCrashLockFileDeletedBeforeAppend: A has the lock of a new database when
+// the lock file is deleted; B opens and gets a new one; then A appends, syncs,
+// and raises the mark in the file that it has, which nobody else reads. It must
+// see that, and raise the mark where B looks, before it acknowledges. H4 F11
+func TestCrashLockFileDeletedBeforeAppend(t *testing.T) {
+	w := newWorld(mem.NewDisk())
+	a, err := w.open("A", storage.SyncAlways)
+	if err != nil {
+		t.Fatal(err)
+	}
+	snap, err := a.s.Begin(context.Background(), true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stopped := make(chan struct{})
+	first := true
+	w.disk.Hook = func(op mem.Op) mem.Action {
+		if op.Process == "A" && op.Kind == mem.OpAppend && first {
+			first = false
+			close(stopped)
+			return mem.Stop()
+		}
+		return mem.Proceed()
+	}
+	done := make(chan error, 1)
+	var tid storage.TID
+	go func() {
+		var err error
+		tid, err = a.s.Commit(context.Background(), &storage.Commit{Base: snap, Meta: storage.Meta{User: "a"}})
+		done <- err
+	}()
+	reached(t, stopped, done)
+	if err := w.disk.Remove(lockName(worldPath)); err != nil {
+		t.Fatal(err)
+	}
+	b, err := w.open("B", storage.SyncAlways)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if last, err := b.s.LastTID(); err != nil || last != 0 {
+		t.Fatalf("B sees transaction %d of an empty database, %v", last, err)
+	}
+	a.fs.Continue()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if last, err := b.s.LastTID(); err != nil || last != tid {
+		t.Fatalf("B sees transaction %d, %v; %d was acknowledged", last, err, tid)
+	}
 }

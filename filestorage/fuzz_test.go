@@ -174,7 +174,7 @@ func scanAll(t *testing.T, b []byte) {
 		}
 	}
 	sc := scanner{salt: fuzzHeader.Salt, win: memWindow(b, headerSize)}
-	if _, n, err := sc.behind(headerSize); err != nil || n > len(b)/(frameHeaderSize+trailerSize) {
+	if _, n, err := sc.behind(headerSize); err != nil || n > len(b)/frameHeaderSize { // of a newer format a header is enough
 		t.Fatalf("%d frames in %d bytes, %v", n, len(b), err)
 	}
 }

@@ -94,7 +94,7 @@ func TestCrashFindsMistakes(t *testing.T) {
 			if err := os.WriteFile(list, overlay, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			cmd := exec.Command("go", "test", "-vet=off", "-overlay="+list, "-timeout=90s", "-run", "Crash|Damage", ".")
+			cmd := exec.Command("go", "test", "-vet=off", "-overlay="+list, "-timeout=90s", "-run", "Crash|Damage|LockFile|FrameStands", ".")
 			cmd.Env = append(os.Environ(), "DURUS_MISTAKE="+m.name, "DURUS_CRASH_STATES=80000")
 			out, err := cmd.CombinedOutput()
 			switch {

@@ -218,7 +218,9 @@ func (s *Storage) Begin(ctx context.Context, writable bool) (storage.Snapshot, e
 // look makes the published state no older than this call. Its fast path is one
 // system call and no lock: the file ends where the state ends, and the mark
 // that was read last covers all of it. Otherwise the mark is read: it may cover
-// more by now, or name another frame where this handle has applied one.
+// more by now, or name another frame where this handle has applied one. A
+// writer need not know: what is durable does not limit what he sees, and under
+// the lock the frame before the end is compared anyway.
 func (s *Storage) look(ctx context.Context, l *lineage, writable bool) error {
 	if l.dead.Load() {
 		if s.closedNow() {
@@ -237,7 +239,7 @@ func (s *Storage) look(ctx context.Context, l *lineage, writable bool) error {
 		return s.sizeError(err)
 	}
 	st := l.state.Load()
-	if size == st.end && st.base >= size && l.ready.Load() {
+	if size == st.end && (writable || st.base >= size) && l.ready.Load() {
 		return nil
 	}
 	if !l.ready.Load() {
