@@ -101,7 +101,7 @@ type Commit struct {
 	Reads   ReadSet  // what it depends on, what it writes included; nil: only what it writes
 	Records []Record // new states; Prev is ignored
 	Meta    Meta
-	Hold    Hold // nil, or what Storage.Hold returned
+	Hold    Hold // nil, or what Storage.Hold returned; given back once the records are appended
 }
 
 // ReadSet tells what a transaction depends on. It is asked on another
