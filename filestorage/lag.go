@@ -1,8 +1,6 @@
 package filestorage
 
-import (
-	"time"
-)
+import "time"
 
 // What a handle does when V lags behind what was appended: nothing, usually,
 // because the writers that promised to sync are about to. But they may be dead.
@@ -19,7 +17,7 @@ func (s *Storage) noticeLag(l *lineage, st *state) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
-	case st.visible == st.end:
+	case st.visible == st.end: // publish has cleared lagging
 	case l.dur.lagging.IsZero():
 		l.dur.lagging = s.now()
 	case s.now().Sub(l.dur.lagging) > lagLimit && l.dur.flight == nil:

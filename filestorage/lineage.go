@@ -172,8 +172,8 @@ func openLineage(fsys vfs.FS, path string, mode vfs.Mode, logger *slog.Logger) (
 
 func lockName(path string) string { return path + ".lock" }
 
-// apply takes a valid frame into the index. l.mu is held. remember is false
-// while nobody can have a snapshot.
+// apply takes a valid frame into the index. l.mu is held. While the file is
+// opened nothing is remembered: nobody has a snapshot.
 func (l *lineage) apply(f *frame) {
 	l.recent.mu.Lock()
 	remember := l.recent.from > 0
