@@ -105,17 +105,12 @@ func checkRemote(opts *Options, path string) error {
 	if opts.ReadOnly || opts.AllowRemote {
 		return nil
 	}
-	p := opts.FS.Props()
-	if !p.Locks || !p.Append {
+	p := opts.FS.Props(path)
+	switch {
+	case !p.Locks || !p.Append:
 		return fmt.Errorf("durus: %s: this storage cannot lock or append: open it read-only, or keep the database elsewhere: %w", path, vfs.ErrNotSupported)
-	}
-	r, ok := opts.FS.(vfs.RemoteChecker)
-	if !ok {
-		return nil
-	}
-	remote, kind, err := r.Remote(path)
-	if err == nil && remote {
-		return fmt.Errorf("durus: %s is on a network file system (%s), where another machine's writes may be seen late and locks may not hold: keep the database on a local disk, or open it read-only: %w", path, kind, vfs.ErrNotSupported)
+	case p.Remote:
+		return fmt.Errorf("durus: %s is on a network file system (%s), where another machine's writes may be seen late and locks may not hold: keep the database on a local disk, or open it read-only: %w", path, p.Kind, vfs.ErrNotSupported)
 	}
 	return nil
 }
@@ -132,7 +127,7 @@ func (s *Storage) openOrCreate() (*lineage, error) {
 		}
 		// Another process may create it at the same moment: the one that
 		// comes second opens the file of the first.
-		if err := create(s.fs, s.path, s.opts.Perm, s.opts.Now()); err != nil && !errors.Is(err, fs.ErrExist) {
+		if err := create(s.fs, s.path, s.opts.Perm, s.opts.Now()); err != nil && !errors.Is(err, fs.ErrExist) && !errors.Is(err, vfs.ErrUnknownOutcome) {
 			return nil, err
 		}
 	}

@@ -23,7 +23,7 @@ var testDependencies = []string{
 }
 
 // forTests are the packages that only tests import.
-var forTests = []string{"internal/history", "internal/architecture"}
+var forTests = []string{"internal/history", "internal/architecture", "vfs/vfstest"}
 
 func dependenciesAreFew(t *tree) []finding {
 	found := requirements(t)

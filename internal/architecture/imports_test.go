@@ -14,16 +14,17 @@ var allowed = map[string][]string{
 	"storage": {},
 	"vfs":     {},
 
-	"vfs/...":   {"vfs"}, // back ends and wrappers
+	"vfs/...":   {"vfs", "vfs/wrap"}, // back ends and wrappers
 	"vfs/posix": {"vfs", "lockfile"},
 	"lockfile":  {"vfs"},
 
-	"filestorage": {"storage", "vfs", "internal/invariant"},
+	"filestorage": {"storage", "vfs", "vfs/lease", "internal/invariant"},
 	"pack":        {"storage", "filestorage", "internal/invariant"},
 	"durus":       {"storage", "vfs", "internal/codec", "internal/invariant"},
 
-	"cmd/...":      {"durus", "storage", "filestorage", "pack", "vfs", "vfs/posix", "internal/codec", "cmd/..."},
-	"examples/...": {"durus"},
+	"cmd/...":          {"durus", "storage", "filestorage", "pack", "vfs", "vfs/posix", "internal/codec", "cmd/..."},
+	"examples/...":     {"durus"},
+	"examples/backend": {"durus", "vfs"}, // shows how to write a back end
 
 	"internal/codec":        {"storage"},
 	"internal/invariant":    {},

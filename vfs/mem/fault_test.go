@@ -29,8 +29,9 @@ func TestFullDisk(t *testing.T) {
 	check(t, err)
 	w := p.Create("/g", vfs.FailIfExists, 0o600)
 	_, err = w.Write([]byte("y"))
-	is(t, err, syscall.ENOSPC)
+	check(t, err)
 	is(t, w.Commit(), syscall.ENOSPC)
+	is(t, w.Commit(), syscall.ENOSPC) // again the same
 	is(t, f.Truncate(8), syscall.ENOSPC)
 	check(t, f.Truncate(6))
 	_, err = f.Append([]byte("!"), 6)
@@ -41,8 +42,9 @@ func TestFullDisk(t *testing.T) {
 	create(t, p, "/g", []byte("7 bytes"))
 	w = p.Create("/h", vfs.FailIfExists, 0o600)
 	_, err = w.Write([]byte("y"))
-	is(t, err, syscall.ENOSPC)
+	check(t, err)
 	d.SetSpace(-1)
+	is(t, w.Commit(), syscall.ENOSPC)
 	create(t, p, "/h", make([]byte, 1000))
 }
 

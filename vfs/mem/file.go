@@ -198,7 +198,7 @@ func (f *File) Close() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if f.closed {
-		return pathError("close", f.name, vfs.ErrClosed)
+		return nil
 	}
 	f.closed = true
 	if f.ino != nil && !f.p.dead.Load() {

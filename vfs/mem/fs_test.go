@@ -37,7 +37,7 @@ func TestOpenIsLazy(t *testing.T) {
 		t.Errorf("size %d, %v", n, err)
 	}
 	check(t, g.Close())
-	is(t, g.Close(), vfs.ErrClosed)
+	check(t, g.Close())
 	_, err = g.Size()
 	is(t, err, vfs.ErrClosed)
 	check(t, p.Open("/nothing", vfs.Append).Close())
@@ -201,7 +201,7 @@ func TestNames(t *testing.T) {
 	if name, err := p.Resolve("x/../c"); name != "/c" || err != nil {
 		t.Errorf("resolved %q, %v", name, err)
 	}
-	if !p.Props().Locks || p.PID() == 0 || p.Disk() != d {
+	if !p.Props("").Locks || p.PID() == 0 || p.Disk() != d {
 		t.Error("what a process says of itself is wrong")
 	}
 }

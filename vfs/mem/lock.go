@@ -311,16 +311,8 @@ func (l *Locker) dataInode() (*inode, error) {
 // dataFile finds the file of this package that the data file is or wraps, nil
 // if there is none.
 func (l *Locker) dataFile() *File {
-	for f := l.data; ; {
-		switch x := f.(type) {
-		case *File:
-			return x
-		case interface{ Unwrap() vfs.File }:
-			f = x.Unwrap()
-		default:
-			return nil
-		}
-	}
+	f, _ := vfs.Base(l.data).(*File)
+	return f
 }
 
 // Unlock implements vfs.Locker.

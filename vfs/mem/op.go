@@ -65,11 +65,12 @@ const (
 	OpReadMark               // the mark is read
 	OpWriteMark              // the mark is written
 	OpUnlatch                // the latch is given back
+	OpList                   // FS.List
 	kinds
 )
 
 var kindNames = [kinds]string{"start", "yield", "open", "create", "read", "size", "stat", "append", "rewrite", "write", "truncate",
-	"sync", "syncend", "rename", "link", "remove", "syncdir", "syncdirend", "trylock", "lock", "unlock", "latch", "readmark", "writemark", "unlatch"}
+	"sync", "syncend", "rename", "link", "remove", "syncdir", "syncdirend", "trylock", "lock", "unlock", "latch", "readmark", "writemark", "unlatch", "list"}
 
 func (k Kind) String() string { return kindNames[k] }
 

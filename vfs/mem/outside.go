@@ -3,6 +3,7 @@ package mem
 import (
 	"io/fs"
 	"path"
+	"strings"
 )
 
 // What the methods of this file do comes from outside of the simulation: it is
@@ -18,6 +19,23 @@ func (d *Disk) Names() []string {
 	names := make([]string, len(d.names))
 	for i, e := range d.names {
 		names[i] = e.name
+	}
+	return names
+}
+
+// list is what FS.List yields, in the spelling of prefix. d.mu is held.
+func (d *Disk) list(prefix string) (names []string) {
+	dir, base := path.Split(prefix)
+	inside := strings.TrimSuffix(clean(dir), "/") + "/"
+	from, _ := d.names.search(inside + base)
+	for _, e := range d.names[from:] {
+		name, ok := strings.CutPrefix(e.name, inside)
+		if !ok || !strings.HasPrefix(name, base) {
+			break
+		}
+		if !strings.Contains(name, "/") && !temporary.MatchString(name) {
+			names = append(names, dir+name)
+		}
 	}
 	return names
 }

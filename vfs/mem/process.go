@@ -2,6 +2,7 @@ package mem
 
 import (
 	"io/fs"
+	"iter"
 	"path"
 	"slices"
 	"sync/atomic"
@@ -143,8 +144,8 @@ func (p *Process) do(op Op, what string, f func(d *Disk, name string) error) err
 }
 
 // Props implements vfs.FS.
-func (p *Process) Props() vfs.Props {
-	return vfs.Props{Locks: true, Append: true, StableSize: true}
+func (p *Process) Props(string) vfs.Props {
+	return vfs.Props{Locks: true, Append: true, AtomicReplace: true, ConditionalPut: true, StableSize: true, ReliableListing: true}
 }
 
 // Open implements vfs.FS.
@@ -172,6 +173,26 @@ func (p *Process) Stat(name string) (info vfs.Info, err error) {
 		return err
 	})
 	return info, err
+}
+
+// List implements vfs.FS.
+func (p *Process) List(prefix string) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		var names []string
+		err := p.do(Op{Kind: OpList, Name: prefix}, "list", func(d *Disk, _ string) error {
+			names = d.list(prefix)
+			return nil
+		})
+		if err != nil {
+			yield("", err)
+			return
+		}
+		for _, name := range names {
+			if !yield(name, nil) {
+				return
+			}
+		}
+	}
 }
 
 // Remove implements vfs.FS.

@@ -1,11 +1,16 @@
 package mem
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
+	"regexp"
 
 	"github.com/durusdb/durus/vfs"
 )
+
+// temporary matches the names of the files of Writers that are not done.
+var temporary = regexp.MustCompile(`\.new\.[0-9a-f]{16}$`)
 
 // Writer writes a new file. It implements vfs.Writer.
 type Writer struct {
@@ -40,16 +45,17 @@ func (w *Writer) create() error {
 	})
 }
 
-// Write implements vfs.Writer.
+// Write implements vfs.Writer. It takes everything; Commit tells what went
+// wrong.
 func (w *Writer) Write(p []byte) (int, error) {
-	if w.err == nil && w.done {
-		w.err = pathError("write", w.name, vfs.ErrClosed)
+	if w.done {
+		return 0, pathError("write", w.name, vfs.ErrClosed)
 	}
 	if w.err == nil && w.ino == nil {
 		w.err = w.create()
 	}
 	if w.err != nil {
-		return 0, w.err
+		return len(p), nil
 	}
 	op := Op{Kind: OpWrite, Name: w.temp, Off: w.off, Len: len(p)}
 	ft, err := w.p.begin(op)
@@ -64,7 +70,7 @@ func (w *Writer) Write(p []byte) (int, error) {
 	}
 	w.off += int64(n)
 	w.err = pathError("write", w.name, err)
-	return n, w.err
+	return len(p), nil
 }
 
 // Commit implements vfs.Writer: sync, then one atomic rename.
@@ -79,12 +85,18 @@ func (w *Writer) Commit() error {
 		w.err = w.sync()
 	}
 	if w.err == nil {
-		w.err = w.p.do(Op{Kind: OpRename, Name: w.name}, "commit", func(d *Disk, name string) error {
+		done := false
+		w.err = w.p.do(Op{Kind: OpRename, Name: w.name}, "commit", func(d *Disk, name string) (err error) {
 			if w.mode == vfs.FailIfExists && d.names.find(name) != nil {
 				return fs.ErrExist
 			}
-			return d.rename(w.temp, name)
+			err = d.rename(w.temp, name)
+			done = err == nil
+			return err
 		})
+		if w.err != nil && done { // a rule lets it be reported as failed
+			w.err = errors.Join(vfs.ErrUnknownOutcome, w.err)
+		}
 	}
 	if w.err != nil {
 		w.discard()

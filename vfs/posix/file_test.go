@@ -306,13 +306,13 @@ func TestRemote(t *testing.T) {
 	dir := t.TempDir()
 	put(t, filepath.Join(dir, "x"), "")
 	for _, name := range []string{"x", "new"} {
-		remote, kind, err := vfs.Remote(New(), filepath.Join(dir, name))
-		if err != nil || remote != (kind != "") {
-			t.Errorf("%s: %v, %q, %v", name, remote, kind, err)
+		p := New().Props(filepath.Join(dir, name))
+		if !p.Locks || !p.Append || p.Remote != (p.Kind != "") || p.StableSize == p.Remote {
+			t.Errorf("%s: %+v", name, p)
 		}
 	}
-	if _, _, err := vfs.Remote(New(), filepath.Join(dir, "gone", "x")); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("no directory: %v", err)
+	if p := New().Props(filepath.Join(dir, "gone", "x")); p.Remote {
+		t.Errorf("no directory: %+v", p)
 	}
 }
 

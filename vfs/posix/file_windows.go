@@ -142,6 +142,12 @@ func publish(f *os.File, temp, name string, flags uint32) error {
 	return windows.MoveFileEx(from, to, flags|windows.MOVEFILE_WRITE_THROUGH)
 }
 
+// outcome: a renaming that failed has not happened.
+func outcome(_ *os.File, _ string, err error) error { return err }
+
+// mapping: a mapped file could not be replaced.
+const mapping = false
+
 func remoteAt(name string) (remote bool, kind string, err error) {
 	abs, err := filepath.Abs(name)
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"iter"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,18 +16,24 @@ import (
 // FS is the file system of the machine.
 type FS struct{}
 
-var (
-	_ vfs.FS            = FS{}
-	_ vfs.RemoteChecker = FS{}
-)
+var _ vfs.FS = FS{}
 
 // New returns the file system of the machine.
 func New() vfs.FS { return FS{} }
 
-// Props implements vfs.FS. Whether a name is on another machine is to be asked
-// with Remote.
-func (FS) Props() vfs.Props {
-	return vfs.Props{Locks: true, Append: true, StableSize: true}
+// Props implements vfs.FS. On a file system that other machines can write to,
+// neither locks nor the size of a file can be relied on; FUSE counts as one: it
+// hides what is behind it, and most of what is does not lock across machines.
+func (FS) Props(name string) vfs.Props {
+	remote, kind, err := remoteAt(name)
+	if err != nil { // it may not exist yet
+		remote, kind, err = remoteAt(filepath.Dir(name))
+	}
+	remote = remote && err == nil
+	return vfs.Props{
+		Locks: true, Append: true, AtomicReplace: true, ConditionalPut: true, Mapping: mapping,
+		StableSize: !remote, ReliableListing: !remote, Remote: remote, Kind: kind,
+	}
 }
 
 // Open implements vfs.FS.
@@ -45,6 +52,28 @@ func (FS) Create(name string, mode vfs.CreateMode, perm fs.FileMode) vfs.Writer 
 func (FS) Stat(name string) (vfs.Info, error) {
 	info, err := statName(name)
 	return info, fail("stat", name, err)
+}
+
+// List implements vfs.FS.
+func (FS) List(prefix string) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		dir, base := filepath.Split(prefix)
+		from := dir
+		if from == "" {
+			from = "."
+		}
+		entries, err := os.ReadDir(from) // sorted
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			yield("", fail("list", from, err))
+			return
+		}
+		for _, e := range entries {
+			name := e.Name()
+			if strings.HasPrefix(name, base) && !e.IsDir() && !isTemp(name) && !yield(dir+name, nil) {
+				return
+			}
+		}
+	}
 }
 
 // Remove implements vfs.FS. It removes files only.
@@ -99,20 +128,9 @@ func absolute(name string) (string, error) {
 	return wd + string(filepath.Separator) + name, err
 }
 
-// Locker implements vfs.FS. data must be a file of this package, or of one
-// that hands on its SyscallConn; the Locker answers vfs.ErrNotSupported
-// otherwise.
+// Locker implements vfs.FS. data must be a file of this package, or a wrapper
+// of one; the Locker answers vfs.ErrNotSupported otherwise.
 func (FS) Locker(name string, data vfs.File, mode vfs.Mode, perm fs.FileMode) vfs.Locker {
-	d, _ := data.(lockfile.Data) // nil: the Locker says so when it is used
+	d, _ := vfs.Base(data).(lockfile.Data) // nil: the Locker says so when it is used
 	return lockfile.New(name, d, mode, perm)
-}
-
-// Remote implements vfs.RemoteChecker. FUSE counts as remote: it hides what
-// is behind it, and most of what is does not lock across machines.
-func (FS) Remote(name string) (remote bool, kind string, err error) {
-	remote, kind, err = remoteAt(name)
-	if errors.Is(err, fs.ErrNotExist) {
-		remote, kind, err = remoteAt(filepath.Dir(name))
-	}
-	return remote, kind, fail("ask for the file system of", name, err)
 }

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 
+	"github.com/durusdb/durus/vfs"
 	"golang.org/x/sys/unix"
 )
 
@@ -96,4 +97,22 @@ func linkNew(temp, name string) error {
 		return err
 	}
 	return removeName(temp)
+}
+
+// outcome finds out what became of a renaming or linking that failed with err:
+// a file server whose answer was lost may have done it, and a link is done when
+// only the other name could not be removed.
+func outcome(f *os.File, name string, err error) error {
+	if err == nil {
+		return nil
+	}
+	own, ownErr := statFile(f)
+	there, thereErr := statName(name)
+	switch {
+	case ownErr != nil, thereErr != nil && !errors.Is(thereErr, fs.ErrNotExist):
+		return errors.Join(vfs.ErrUnknownOutcome, err)
+	case thereErr == nil && there.ID == own.ID:
+		return nil
+	}
+	return err
 }

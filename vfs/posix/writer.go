@@ -112,12 +112,12 @@ func (w *writer) Commit() error {
 
 func (w *writer) publish() error {
 	if w.mode == vfs.FailIfExists {
-		return publishNew(w.f, w.temp, w.name)
+		return outcome(w.f, w.name, publishNew(w.f, w.temp, w.name))
 	}
 	if info, err := os.Lstat(w.name); err == nil && !info.Mode().IsRegular() {
 		return vfs.ErrNotRegular
 	}
-	return publishOver(w.f, w.temp, w.name)
+	return outcome(w.f, w.name, publishOver(w.f, w.temp, w.name))
 }
 
 // Abort implements vfs.Writer.
@@ -144,9 +144,18 @@ func sweep(name string) {
 		return
 	}
 	for _, e := range entries {
-		random, ours := strings.CutPrefix(e.Name(), base+tempInfix)
-		if raw, err := hex.DecodeString(random); ours && err == nil && len(raw) == tempRandom {
-			sweepTemp(filepath.Join(dir, e.Name()))
+		if name := e.Name(); strings.HasPrefix(name, base+tempInfix) && isTemp(name) {
+			sweepTemp(filepath.Join(dir, name))
 		}
 	}
+}
+
+// isTemp reports whether the name is one of a temporary file.
+func isTemp(name string) bool {
+	i := strings.LastIndex(name, tempInfix)
+	if i < 0 {
+		return false
+	}
+	raw, err := hex.DecodeString(name[i+len(tempInfix):])
+	return err == nil && len(raw) == tempRandom
 }
