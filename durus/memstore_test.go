@@ -292,6 +292,8 @@ func (s *memSnap) Read(oid OID, pos storage.Position) (storage.Record, error) {
 	return r, nil
 }
 
+func (s *memSnap) Prefetch([]storage.Position) {}
+
 func (s *memSnap) ClassName(id storage.ClassID) (string, bool) {
 	s.m.mu.Lock()
 	defer s.m.mu.Unlock()

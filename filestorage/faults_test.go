@@ -464,7 +464,7 @@ func TestPanicInReadSet(t *testing.T) {
 		if _, err := edit(b, oid, "of B"); err != nil {
 			t.Fatal(err)
 		}
-		a.fs.(*mem.Process).Continue()
+		a.opts.FS.(*mem.Process).Continue()
 		<-did
 		snap.Release()
 		for _, s := range []*Storage{b, a} {

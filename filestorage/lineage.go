@@ -36,6 +36,7 @@ type lineage struct {
 	info   vfs.Info // when it was opened
 	file   vfs.File
 	lock   vfs.Locker
+	stable bool // the size of the file is never stale
 	logger *slog.Logger
 
 	// state is what new snapshots begin from. The poller, under mu, stores it
@@ -115,8 +116,8 @@ type tailLook struct {
 var lineages atomic.Uint64
 
 // openLineage opens an existing file and reads it to its end.
-func openLineage(fsys vfs.FS, path string, mode vfs.Mode, logger *slog.Logger) (_ *lineage, err error) {
-	l := &lineage{id: lineages.Add(1), path: path, logger: logger}
+func openLineage(fsys vfs.FS, path string, mode vfs.Mode, stable bool, logger *slog.Logger) (_ *lineage, err error) {
+	l := &lineage{id: lineages.Add(1), path: path, stable: stable, logger: logger}
 	l.file = fsys.Open(path, mode)
 	defer func() {
 		if err != nil {
@@ -255,6 +256,9 @@ func (l *lineage) publish() *state {
 	if old.end == n.end && old.visible == n.visible && old.base == n.base {
 		return old
 	}
+	if n.base > old.base {
+		vfs.Advise(l.file, vfs.Settled, 0, n.base) // F2: what is durable is never changed nor cut
+	}
 	l.state.Store(n)
 	l.states = append(l.states, old)
 	// A snapshot takes its reference before it looks whether the state is
@@ -295,11 +299,19 @@ func (l *lineage) anchored() (bool, error) {
 		return true, nil
 	}
 	b := l.scratch[:len(c.anchor)]
+	vfs.Advise(l.file, vfs.Doubted, c.last, int64(len(b)))
 	n, err := l.file.ReadAt(b, c.last)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return false, fmt.Errorf("durus: read %s: %w", l.path, err)
 	}
-	return n == len(b) && bytes.Equal(b, c.anchor), nil
+	if n < len(b) && !l.stable {
+		return true, nil // see checkAnchor
+	}
+	if n < len(b) || !bytes.Equal(b, c.anchor) {
+		return false, nil
+	}
+	vfs.Advise(l.file, vfs.Settled, 0, l.dur.base) // the doubt was unfounded
+	return true, nil
 }
 
 // rewoundError is for a file that no longer holds the history that was read.

@@ -35,7 +35,7 @@ func (l *lineage) poll() (*state, error) {
 			return nil, err
 		}
 	}
-	if size != l.cur.pos {
+	if size > l.cur.pos {
 		if err := l.follow(size, m, false); err != nil {
 			l.publish()
 			return nil, err
@@ -58,8 +58,11 @@ func (l *lineage) refresh() (*state, error) {
 // its size has changed (H7): it is not shorter, and the frame before the end
 // has not changed. As every frame holds the checksum of the one before, the
 // last one stands for all of them.
+//
+// Where a size may be stale, a smaller one tells nothing, and neither does an
+// anchor that cannot be read to its end: the handle goes on with what it has.
 func (l *lineage) checkAnchor(size int64) error {
-	if size < l.cur.pos {
+	if size < l.cur.pos && l.stable {
 		return l.rewoundError(fmt.Sprintf("it has %d bytes and had %d", size, l.cur.pos))
 	}
 	ok, err := l.anchored()
@@ -84,6 +87,7 @@ func (l *lineage) follow(size int64, m mark, full bool) error {
 	if err != nil {
 		return err
 	}
+	vfs.Advise(l.file, vfs.Settled, 0, trusted) // so that it can be read ahead
 	before := c.txs
 	l.stats.polls++
 	defer func() { l.stats.followed += c.txs - before }()
@@ -240,6 +244,7 @@ func (l *lineage) headerAt(pos int64) (h frameHeader, ok bool, err error) {
 	buf := readBuffers.Get().(*[readGuess]byte)
 	defer readBuffers.Put(buf)
 	b := buf[:frameHeaderSize]
+	vfs.Advise(l.file, vfs.Doubted, pos, frameHeaderSize)
 	n, err := l.file.ReadAt(b, pos)
 	if n < len(b) {
 		if err == nil || errors.Is(err, io.EOF) {

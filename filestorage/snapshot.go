@@ -4,10 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
+	"slices"
 	"sync"
 	"sync/atomic"
 
 	"github.com/durusdb/durus/storage"
+	"github.com/durusdb/durus/vfs"
 )
 
 // snapshot is a state of the file up to a position: records below it are in
@@ -99,7 +102,26 @@ func (s *snapshot) ClassName(id storage.ClassID) (string, bool) { return s.l.cla
 
 // Read implements storage.Snapshot.
 func (s *snapshot) Read(oid storage.OID, pos storage.Position) (storage.Record, error) {
-	return s.l.readRecord(oid, pos)
+	return s.l.readRecord(oid, pos, s.end)
+}
+
+const (
+	prefetchGap = 4 << 10   // records that lie this close are read as one piece
+	prefetchMax = 256 << 10 // the largest piece
+)
+
+// Prefetch implements storage.Snapshot: it tells the file layer what will be
+// read, in as few pieces as is sensible.
+func (s *snapshot) Prefetch(positions []storage.Position) {
+	slices.Sort(positions)
+	for i := 0; i < len(positions); {
+		from := int64(positions[i])
+		to := from + readGuess
+		for i++; i < len(positions) && int64(positions[i]) <= to+prefetchGap && int64(positions[i])-from < prefetchMax; i++ {
+			to = int64(positions[i]) + readGuess
+		}
+		vfs.Advise(s.l.file, vfs.WillNeed, from, min(to, s.end)-from)
+	}
 }
 
 // readGuess is how much is read at once for a record whose size is not known
@@ -108,10 +130,12 @@ const readGuess = 2048
 
 var readBuffers = sync.Pool{New: func() any { return new([readGuess]byte) }}
 
-func (l *lineage) readRecord(oid storage.OID, pos storage.Position) (storage.Record, error) {
+// readRecord reads a record that ends at end or before: what is behind is not
+// looked at, it may still change.
+func (l *lineage) readRecord(oid storage.OID, pos storage.Position, end int64) (storage.Record, error) {
 	buf := readBuffers.Get().(*[readGuess]byte)
 	defer readBuffers.Put(buf)
-	n, h, err := l.readHead(buf[:], oid, pos)
+	n, h, err := l.readHead(buf[:max(recordHeaderSize, min(readGuess, end-int64(pos)))], oid, pos)
 	if err != nil {
 		return storage.Record{}, err
 	}
@@ -125,7 +149,7 @@ func (l *lineage) readRecord(oid storage.OID, pos storage.Position) (storage.Rec
 			return storage.Record{}, l.readError(oid, pos, err)
 		}
 		if int64(pos)+int64(total) > size {
-			return storage.Record{}, l.damaged(oid, pos, "it ends beyond the end of the file")
+			return storage.Record{}, l.readError(oid, pos, io.EOF)
 		}
 		b = make([]byte, total)
 		m := copy(b, buf[:n])
@@ -162,7 +186,7 @@ func (l *lineage) recordHeader(oid storage.OID, pos storage.Position) (recordHea
 		return h, err
 	}
 	if need := recordHeaderSize + h.refsLen(); n < need {
-		r, err := l.readRecord(oid, pos)
+		r, err := l.readRecord(oid, pos, math.MaxInt64)
 		h.prev = r.Prev
 		return h, err
 	}
@@ -186,6 +210,9 @@ func (l *lineage) readHead(buf []byte, oid storage.OID, pos storage.Position) (n
 // readError is for a read that brought too little.
 func (l *lineage) readError(oid storage.OID, pos storage.Position, err error) error {
 	if err == nil || errors.Is(err, io.EOF) {
+		if !l.stable {
+			return fmt.Errorf("durus: read object %s at byte %d of %s: the storage does not show yet what it has shown before: try again: %w", oid, pos, l.path, vfs.ErrStale)
+		}
 		return l.damaged(oid, pos, "the file ends inside its record")
 	}
 	return fmt.Errorf("durus: read object %s at byte %d of %s: %w", oid, pos, l.path, err)

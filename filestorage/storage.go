@@ -12,6 +12,7 @@ import (
 
 	"github.com/durusdb/durus/storage"
 	"github.com/durusdb/durus/vfs"
+	"github.com/durusdb/durus/vfs/exclusive"
 )
 
 // Options of Open. The zero value of everything but FS is the safest choice.
@@ -35,9 +36,11 @@ type Options struct {
 
 // Storage is a record file, opened. It implements storage.Storage.
 type Storage struct {
-	fs   vfs.FS
-	path string // absolute, symbolic links resolved
-	opts Options
+	fs     vfs.FS // its calls wait, whatever kind of storage Options.FS is
+	path   string // absolute, symbolic links resolved
+	opts   Options
+	stable bool          // what fs says of the size of a file is true at that moment
+	sole   *exclusive.FS // the right to write, on a storage without locks; nil elsewhere
 
 	// lineage is the file as it is now. reload, under reloading, replaces it;
 	// everybody loads it without a lock and notices a stale one by its `dead`.
@@ -84,14 +87,14 @@ func Open(path string, opts Options) (*Storage, error) {
 	if err != nil {
 		return nil, fmt.Errorf("durus: open %s: %w", path, err)
 	}
-	if err := checkRemote(&opts, resolved); err != nil {
+	s := &Storage{path: resolved, opts: opts, stop: make(chan struct{})}
+	s.idle = sync.NewCond(&s.mu)
+	if err := s.suit(); err != nil {
 		return nil, err
 	}
-	s := &Storage{fs: opts.FS, path: resolved, opts: opts, stop: make(chan struct{})}
-	s.idle = sync.NewCond(&s.mu)
 	l, err := s.openOrCreate()
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, s.giveUp())
 	}
 	s.lineage.Store(l)
 	if opts.Sync == storage.SyncInterval && !opts.ReadOnly && !opts.Foreground {
@@ -100,28 +103,13 @@ func Open(path string, opts Options) (*Storage, error) {
 	return s, nil
 }
 
-// checkRemote refuses to write where locks and sizes cannot be relied on.
-func checkRemote(opts *Options, path string) error {
-	if opts.ReadOnly || opts.AllowRemote {
-		return nil
-	}
-	p := opts.FS.Props(path)
-	switch {
-	case !p.Locks || !p.Append:
-		return fmt.Errorf("durus: %s: this storage cannot lock or append: open it read-only, or keep the database elsewhere: %w", path, vfs.ErrNotSupported)
-	case p.Remote:
-		return fmt.Errorf("durus: %s is on a network file system (%s), where another machine's writes may be seen late and locks may not hold: keep the database on a local disk, or open it read-only: %w", path, p.Kind, vfs.ErrNotSupported)
-	}
-	return nil
-}
-
 func (s *Storage) openOrCreate() (*lineage, error) {
 	mode := vfs.Append
 	if s.opts.ReadOnly {
 		mode = vfs.ReadOnly
 	}
 	for range 8 {
-		l, err := openLineage(s.fs, s.path, mode, s.opts.Logger)
+		l, err := openLineage(s.fs, s.path, mode, s.stable, s.opts.Logger)
 		if !errors.Is(err, fs.ErrNotExist) || s.opts.ReadOnly || s.opts.MustExist {
 			return l, err
 		}
@@ -323,7 +311,7 @@ func (s *Storage) fault(err error) error {
 	if s.opts.ReadOnly {
 		mode = vfs.ReadOnly
 	}
-	l, openErr := openLineage(s.fs, s.path, mode, s.opts.Logger)
+	l, openErr := openLineage(s.fs, s.path, mode, s.stable, s.opts.Logger)
 	if openErr != nil {
 		return errors.Join(err, openErr)
 	}
@@ -463,5 +451,5 @@ func (s *Storage) Close() error {
 			err = errors.Join(err, s.settle(l, l.end()))
 		}
 	}
-	return errors.Join(err, l.retire())
+	return errors.Join(err, l.retire(), s.giveUp())
 }

@@ -286,7 +286,7 @@ func TestProcessesByLinks(t *testing.T) {
 	}
 }
 
-// F10, D10, H18: the kernel gives back the lock of a process that was killed;
+// A12, F10, D10, H18: the kernel gives back the lock of a process that was killed;
 // nobody compares pids or times.
 func TestKilledHolder(t *testing.T) {
 	noLeak(t)
@@ -342,7 +342,7 @@ func TestSignalsWhileWaiting(t *testing.T) {
 	mustUnlock(t, l)
 }
 
-// F31: a stopped holder keeps the lock; the others are told who it is.
+// A9, F31: a stopped holder keeps the lock; the others are told who it is.
 func TestStoppedHolder(t *testing.T) {
 	noLeak(t)
 	data := newData(t)
@@ -382,7 +382,7 @@ func TestStoppedHolder(t *testing.T) {
 	mustUnlock(t, l)
 }
 
-// F22: a program started while the lock is held does not keep it.
+// A10, F22: a program started while the lock is held does not keep it.
 func TestInheritedDescriptors(t *testing.T) {
 	noLeak(t)
 	data := newData(t)

@@ -87,6 +87,10 @@ type Snapshot interface {
 	// damaged, ErrRewound when the file is no longer the one that was read.
 	Read(oid OID, pos Position) (Record, error)
 
+	// Prefetch says that the records at these positions, which Find returned,
+	// will be read soon. It does not wait; it may sort the slice.
+	Prefetch(positions []Position)
+
 	// ClassName is the class of a record of this snapshot's lineage; ok is
 	// false for a number that the file does not know.
 	ClassName(id ClassID) (name string, ok bool)

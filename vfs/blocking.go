@@ -40,10 +40,16 @@ func (b blockingFS) Create(name string, mode CreateMode, perm fs.FileMode) Write
 
 func (b blockingFS) Locker(name string, data File, mode Mode, perm fs.FileMode) Locker {
 	l := b.FS.Locker(name, data, mode, perm)
-	if f, ok := data.(*blockingFile); ok {
-		return &blockingLocker{l, f}
+	for f := data; ; { // which others may have wrapped
+		if b, ok := f.(*blockingFile); ok {
+			return &blockingLocker{l, b}
+		}
+		w, ok := f.(interface{ Unwrap() File })
+		if !ok {
+			return l
+		}
+		f = w.Unwrap()
 	}
-	return l
 }
 
 // waiter waits for one file or writer to have something ready.

@@ -1,6 +1,9 @@
 package vfs
 
-import "context"
+import (
+	"context"
+	"fmt"
+)
 
 // MarkSize is the size of the record that a lock file holds.
 const MarkSize = 64
@@ -57,4 +60,26 @@ type Locker interface {
 
 	// Close closes the lock file. A lock that is held is given back.
 	Close() error
+}
+
+// NoLocker is the Locker of a storage that has none (Props.Locks): whatever
+// would lock or write is ErrNotSupported, and there is no mark.
+func NoLocker(name string) Locker { return noLocker(name) }
+
+type noLocker string
+
+func (l noLocker) refuse() error { return fmt.Errorf("lock %s: %w", string(l), ErrNotSupported) }
+
+func (l noLocker) TryLock() (bool, error)                      { return false, l.refuse() }
+func (l noLocker) Lock(context.Context) error                  { return l.refuse() }
+func (l noLocker) Unlock() error                               { return l.refuse() }
+func (l noLocker) Holder() int                                 { return 0 }
+func (l noLocker) Incarnation() uint64                         { return 0 }
+func (l noLocker) Reopen() error                               { return l.refuse() }
+func (l noLocker) Deleted() (bool, error)                      { return true, nil }
+func (l noLocker) ReadMark(*[MarkSize]byte) (n int, err error) { return 0, nil }
+func (l noLocker) Close() error                                { return nil }
+
+func (l noLocker) UpdateMark(context.Context, func(*[MarkSize]byte, bool) bool) error {
+	return l.refuse()
 }

@@ -18,7 +18,7 @@ var allowed = map[string][]string{
 	"vfs/posix": {"vfs", "lockfile"},
 	"lockfile":  {"vfs"},
 
-	"filestorage": {"storage", "vfs", "vfs/lease", "internal/invariant"},
+	"filestorage": {"storage", "vfs", "vfs/exclusive", "internal/invariant"},
 	"pack":        {"storage", "filestorage", "internal/invariant"},
 	"durus":       {"storage", "vfs", "internal/codec", "internal/invariant"},
 

@@ -2,16 +2,46 @@ package mem
 
 import (
 	"bytes"
+	"hash/maphash"
+	"math/bits"
 	"slices"
+	"sync/atomic"
 )
 
 // sectorSize is what a disk writes whole or not at all.
 const sectorSize = 512
 
-type sector [sectorSize]byte
+type sector struct {
+	b [sectorSize]byte
+
+	// hash is that of b, unhashed until somebody has asked for it. Who may
+	// change b sets it back; who shares b stores what all others would.
+	hash uint64 // atomic
+}
+
+const (
+	unhashed = 0
+	blankSum = 1 // of a sector of zeros, whether a content holds it or not
+)
 
 // zeros stands for the sectors that a content does not hold.
-var zeros sector
+var zeros = sector{hash: blankSum}
+
+// hashSeed makes hashes comparable within one program.
+var hashSeed = maphash.MakeSeed()
+
+// sum is a hash of the bytes of the sector, computed once.
+func (s *sector) sum() uint64 {
+	if h := atomic.LoadUint64(&s.hash); h != unhashed {
+		return h
+	}
+	h := uint64(blankSum)
+	if !blank(s.b[:]) {
+		h = max(maphash.Bytes(hashSeed, s.b[:]), blankSum+1)
+	}
+	atomic.StoreUint64(&s.hash, h)
+	return h
+}
 
 // content is the bytes of a file as a table of sectors. Copies share sectors
 // and table until one of them writes, so that thousands of crash images of one
@@ -68,9 +98,24 @@ func (c *content) readAt(p []byte, off int64) int {
 	p = p[:min(int64(len(p)), c.size-off)]
 	for n := 0; n < len(p); {
 		at := off + int64(n)
-		n += copy(p[n:], c.at(int(at / sectorSize))[at%sectorSize:])
+		n += copy(p[n:], c.at(int(at / sectorSize)).b[at%sectorSize:])
 	}
 	return len(p)
+}
+
+// sum returns a hash of size and bytes. It costs little when most sectors were
+// hashed before, in this or another content.
+func (c *content) sum() uint64 {
+	h := uint64(c.size)
+	for i := range c.tab {
+		h = mix(h, c.at(i).sum())
+	}
+	return h
+}
+
+// mix takes one more number into a hash; their order counts.
+func mix(h, x uint64) uint64 {
+	return bits.RotateLeft64((h^x)*0x9e3779b97f4a7c15, 29) ^ x
 }
 
 // bytes returns a copy of everything.
@@ -103,17 +148,19 @@ func (c *content) writeAt(p []byte, off int64) {
 			s := &slab[0]
 			slab = slab[1:]
 			if c.tab[i] != nil {
-				*s = *c.tab[i]
+				s.b = c.tab[i].b
 			}
 			c.tab[i], c.own[i] = s, true
 		}
-		n := copy(c.tab[i][off%sectorSize:], p)
+		s := c.tab[i]
+		atomic.StoreUint64(&s.hash, unhashed)
+		n := copy(s.b[off%sectorSize:], p)
 		p, off = p[n:], off+int64(n)
 	}
 }
 
 // blank reports whether b is all zeros.
-func blank(b []byte) bool { return bytes.Equal(b, zeros[:len(b)]) }
+func blank(b []byte) bool { return bytes.Equal(b, zeros.b[:len(b)]) }
 
 // resize cuts the content, or lets it grow by zeros.
 func (c *content) resize(size int64) {
@@ -130,9 +177,9 @@ func (c *content) resize(size int64) {
 		}
 	}
 	if size < c.size && size%sectorSize != 0 {
-		if s := c.tab[n-1]; s != nil && !blank(s[size%sectorSize:]) {
+		if s := c.tab[n-1]; s != nil && !blank(s.b[size%sectorSize:]) {
 			kept := new(sector)
-			copy(kept[:], s[:size%sectorSize])
+			copy(kept.b[:], s.b[:size%sectorSize])
 			c.unshare()
 			c.tab[n-1], c.own[n-1] = kept, true
 		}

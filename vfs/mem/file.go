@@ -68,13 +68,13 @@ func (f *File) open() error {
 
 // do runs one operation on the file, under the lock of the disk.
 func (f *File) do(what string, op Op, run func(ft fate) error) error {
+	if f.mode == vfs.ReadOnly && op.Kind != OpRead && op.Kind != OpSize && op.Kind != OpStat {
+		return pathError(what, f.name, vfs.ErrMode)
+	}
 	if !f.opened.Load() {
 		if err := f.open(); err != nil {
 			return pathError(what, f.name, err)
 		}
-	}
-	if f.mode == vfs.ReadOnly && op.Kind != OpRead && op.Kind != OpSize && op.Kind != OpStat {
-		return pathError(what, f.name, vfs.ErrMode)
 	}
 	op.Name = f.name
 	ft, err := f.p.begin(op)

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"slices"
+
+	"github.com/durusdb/durus/vfs"
 )
 
 // gate is a lock that one Locker at a time may hold, first come first served.
@@ -75,12 +77,16 @@ func (l *Locker) pass(ctx context.Context, g *gate, op Op, took func()) (waited 
 	case <-w.granted:
 	case <-ctx.Done():
 		err = ctx.Err()
+	case <-l.done:
 	case <-p.died:
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if p.dead.Load() {
+	switch {
+	case p.dead.Load():
 		err = ErrKilled
+	case l.closed:
+		err = pathError("lock", l.name, vfs.ErrClosed)
 	}
 	if err == nil {
 		took()

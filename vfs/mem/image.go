@@ -85,7 +85,8 @@ type dirView struct {
 
 type viewName struct {
 	name string
-	file int // index in dirView.files
+	hash uint64 // of name and file
+	file int    // index in dirView.files
 }
 
 type viewFile struct {
@@ -95,35 +96,37 @@ type viewFile struct {
 	links  int
 }
 
-// hashSeed makes hashes comparable within one program.
-var hashSeed = maphash.MakeSeed()
-
-// sum returns the hash of size and bytes.
+// sum is content.sum, computed once.
 func (v *version) sum() uint64 {
 	if h := v.hash.Load(); h != 0 {
 		return h
 	}
-	var h maphash.Hash
-	h.SetSeed(hashSeed)
-	maphash.WriteComparable(&h, v.size)
-	for i := range v.tab {
-		h.Write(v.at(i)[:])
-	}
-	sum := max(h.Sum64(), 1)
-	v.hash.Store(sum)
-	return sum
+	h := max(v.content.sum(), 1)
+	v.hash.Store(h)
+	return h
 }
 
 // Hash is a hash of all names and of the bytes of the files that they lead to.
 // Equal images have equal hashes, within one run of the program.
 func (im *Image) Hash() uint64 {
-	var h maphash.Hash
-	h.SetSeed(hashSeed)
+	h := uint64(len(im.dir.names))
 	for _, n := range im.dir.names {
-		h.WriteString(n.name)
-		maphash.WriteComparable(&h, [2]uint64{uint64(n.file), im.files[im.dir.files[n.file].number].sum()})
+		h = mix(mix(h, n.hash), im.files[im.dir.files[n.file].number].sum())
 	}
-	return h.Sum64()
+	return h
+}
+
+// FileHash is a hash of the size and the bytes of a file, 0 if there is none.
+// Equal files have equal hashes, in all images and disks of one run of the
+// program.
+func (im *Image) FileHash(name string) uint64 {
+	name = clean(name)
+	for _, n := range im.dir.names {
+		if n.name == name {
+			return im.files[im.dir.files[n.file].number].sum()
+		}
+	}
+	return 0
 }
 
 // String tells the model and its parameters.
@@ -252,6 +255,37 @@ func (d *Disk) capture() *capture {
 	return c
 }
 
+// Moment is a hash of all that crash images are made from: while it stays the
+// same, Images makes the same ones.
+func (d *Disk) Moment() uint64 {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	h := uint64(len(d.disk))
+	add := func(set []entry) {
+		for _, e := range set {
+			h = mix(h, maphash.String(hashSeed, e.name))
+			if e.ino == nil {
+				continue
+			}
+			h = mix(h, e.ino.id)
+			if d.volatile {
+				h = mix(h, e.ino.cache.sum())
+				continue
+			}
+			h = mix(h, e.ino.disk.sum())
+			for _, ch := range e.ino.pending {
+				h = mix(mix(h, ch.seq), uint64(ch.kind))
+			}
+		}
+	}
+	add(d.disk)
+	for _, ch := range d.dirlog {
+		h = mix(h, ch.seq)
+		add(ch.set)
+	}
+	return h
+}
+
 // view returns the directory with those changes of names that keep chooses.
 func (c *capture) view(keep func(i int) bool) *dirView {
 	dir := c.disk
@@ -272,7 +306,7 @@ func (c *capture) view(keep func(i int) bool) *dirView {
 			v.lastIno = max(v.lastIno, e.ino.id)
 		}
 		v.files[s].links++
-		v.names[i] = viewName{e.name, s}
+		v.names[i] = viewName{e.name, mix(maphash.String(hashSeed, e.name), uint64(s)), s}
 	}
 	for i := range v.files { // a number may have been given again while its old inode is still on the disk
 		f := &v.files[i]

@@ -23,6 +23,7 @@ type Locker struct {
 	data vfs.File
 	mode vfs.Mode
 	perm fs.FileMode
+	done chan struct{} // closed by Close, under Disk.mu
 
 	// Guarded by Disk.mu.
 	turn        gate   // of the goroutines that use this Locker: one acquisition at a time
@@ -344,10 +345,18 @@ func (l *Locker) Holder() int {
 	return 0
 }
 
-// Close implements vfs.Locker.
+// Close implements vfs.Locker. Goroutines that wait in Lock or UpdateMark get
+// vfs.ErrClosed. A second Close does nothing.
 func (l *Locker) Close() error {
+	l.p.d.mu.Lock()
+	closed := l.closed
+	l.p.d.mu.Unlock()
+	if closed {
+		return nil
+	}
 	return l.do(OpUnlock, 0, "close", func(d *Disk, _ string, _ fate) error {
 		l.closed = true
+		close(l.done)
 		l.drop()
 		l.p.lockers = forget(l.p.lockers, l)
 		return nil

@@ -260,9 +260,9 @@ func (f *capturedFile) torn(k, n int) *version {
 		v.tab[i] = full.tab[i]
 	}
 	if end%sectorSize != 0 {
-		s := *base.at(whole)
-		copy(s[:end%sectorSize], full.at(whole)[:])
-		v.tab[whole] = &s
+		s := &sector{b: base.at(whole).b}
+		copy(s.b[:end%sectorSize], full.at(whole).b[:])
+		v.tab[whole] = s
 	}
 	v.freeze()
 	return v

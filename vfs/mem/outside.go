@@ -51,6 +51,18 @@ func (d *Disk) ReadFile(name string) ([]byte, error) {
 	return ino.cache.bytes(), nil
 }
 
+// FileHash is a hash of what a reader sees in a file, 0 if there is none: that
+// of Image.FileHash.
+func (d *Disk) FileHash(name string) uint64 {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	ino, err := d.lookup(clean(name))
+	if err != nil {
+		return 0
+	}
+	return max(ino.cache.sum(), 1)
+}
+
 // Persisted returns a copy of what of a file is on the disk.
 func (d *Disk) Persisted(name string) ([]byte, error) {
 	d.mu.Lock()

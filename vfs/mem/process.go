@@ -234,7 +234,7 @@ func (p *Process) Resolve(name string) (string, error) { return clean(name), nil
 // Locker implements vfs.FS. data must be a File of this package, or lead to
 // one by methods Unwrap() vfs.File; nil is a lock file that guards no file.
 func (p *Process) Locker(name string, data vfs.File, mode vfs.Mode, perm fs.FileMode) vfs.Locker {
-	return &Locker{p: p, name: name, data: data, mode: mode, perm: perm}
+	return &Locker{p: p, name: name, data: data, mode: mode, perm: perm, done: make(chan struct{})}
 }
 
 // forget removes one element, if it is there.

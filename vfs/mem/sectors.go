@@ -23,7 +23,7 @@ func (f *capturedFile) dirtySectors(number int) (dirty []dirtySector) {
 		versions := []*sector{f.first().at(i)}
 		for _, v := range f.states[1:] {
 			was := versions[len(versions)-1]
-			if s := v.at(i); s != was && *s != *was {
+			if s := v.at(i); s != was && s.b != was.b {
 				versions = append(versions, s)
 			}
 		}
@@ -149,9 +149,9 @@ func (f *capturedFile) mixed(size int64, number int, dirty []dirtySector, at []i
 	}
 	if used := size % sectorSize; used != 0 { // a version of the last sector may reach beyond the size
 		i := len(v.tab) - 1
-		if s := v.at(i); !blank(s[used:]) {
+		if s := v.at(i); !blank(s.b[used:]) {
 			cut := new(sector)
-			copy(cut[:used], s[:])
+			copy(cut.b[:used], s.b[:])
 			v.tab[i] = cut
 		}
 	}
