@@ -8,6 +8,9 @@ import (
 
 	"github.com/durusdb/durus/internal/codec"
 	"github.com/durusdb/durus/storage"
+	"github.com/durusdb/durus/vfs"
+	"github.com/durusdb/durus/vfs/async"
+	vfscache "github.com/durusdb/durus/vfs/cache"
 	"github.com/durusdb/durus/vfs/mem"
 )
 
@@ -42,11 +45,8 @@ type bed struct {
 
 // beds are the kinds of storage, by name.
 var beds = map[string]func(testing.TB) *bed{
-	"model": memBed,
-	"memory": func(t testing.TB) *bed {
-		process := mem.NewVolatile().Process("test")
-		return &bed{TB: t, open: func(o Options) (*DB, error) { o.FS = process; return Open("test.durus", &o) }}
-	},
+	"model":  memBed,
+	"memory": func(t testing.TB) *bed { return over(t, mem.NewVolatile().Process("test")) },
 	"unchecked": func(t testing.TB) *bed { // the short way to cached objects, which checks do not take
 		process := mem.NewVolatile().Process("test")
 		return &bed{TB: t, open: func(o Options) (*DB, error) {
@@ -56,10 +56,21 @@ var beds = map[string]func(testing.TB) *bed{
 			return Open("test.durus", &o)
 		}}
 	},
+	"asynchronous": func(t testing.TB) *bed {
+		return over(t, async.New(mem.NewVolatile().Process("test"), async.Options{}))
+	},
+	"cached": func(t testing.TB) *bed {
+		return over(t, vfscache.New(mem.NewVolatile().Process("test"), vfscache.Options{}))
+	},
 	"file": func(t testing.TB) *bed {
 		path := filepath.Join(t.TempDir(), "test.durus")
 		return &bed{TB: t, open: func(o Options) (*DB, error) { return Open(path, &o) }}
 	},
+}
+
+// over is a bed on any storage.
+func over(t testing.TB, fsys vfs.FS) *bed {
+	return &bed{TB: t, open: func(o Options) (*DB, error) { o.FS = fsys; return Open("test.durus", &o) }}
 }
 
 func memBed(t testing.TB) *bed {

@@ -1,12 +1,9 @@
 package filestorage
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"time"
-
-	"github.com/durusdb/durus/storage"
 )
 
 // This file is section 6 of the design, the part behind "append": when a
@@ -52,7 +49,8 @@ type durability struct {
 	dirSynced   bool   // R9
 	foreign     bool   // the mark names no frame of this file: R8
 	lagging     time.Time
-	flight      *flight // the sync that runs, or nil
+	flight      *flight  // the sync that runs, or nil
+	warming     *warming // the attempt of Views to make the handle warm, or nil
 }
 
 // flight is one fdatasync and what follows it. claim and err are set before
@@ -271,70 +269,5 @@ func (s *Storage) syncDir(l *lineage) error {
 	l.mu.Lock()
 	l.dur.dirSynced = true
 	l.mu.Unlock()
-	return nil
-}
-
-// warmUp is R5. With wait it returns when the handle is warm. Without, for a
-// View, it does what can be done without waiting for the commit lock; the
-// View then ends at W.
-func (s *Storage) warmUp(ctx context.Context, l *lineage, wait bool) error {
-	err := s.syncDir(l)
-	if s.opts.ReadOnly { // it cannot vouch for anything: its Views end at W, for ever
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		l.dur.dirSynced = true
-		l.setWarm(true)
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	if warm, err := l.warmAlready(); warm || err != nil {
-		return err
-	}
-	if !wait {
-		ok, err := s.tryUnderLock(l)
-		if err != nil {
-			return s.viewAnyway(err)
-		}
-		if !ok {
-			s.background(l)
-			return nil
-		}
-	} else if err := s.underLock(ctx, l, nil); err != nil {
-		return err
-	}
-	err = s.settle(l, l.end())
-	if err != nil && !wait {
-		return s.viewAnyway(err)
-	}
-	return err
-}
-
-// warmAlready: usually the mark covers the file and nothing is to do.
-func (l *lineage) warmAlready() (bool, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	st, err := l.poll()
-	if err != nil {
-		return false, err
-	}
-	if !l.dur.warm && st.end > l.dur.base {
-		return false, nil
-	}
-	l.setWarm(true)
-	return true, nil
-}
-
-// viewAnyway is for a View whose handle cannot become warm: the disk does not
-// take it, say. It can still show what is durable, unless the file itself is
-// not what it was.
-func (s *Storage) viewAnyway(err error) error {
-	for _, end := range []error{storage.ErrRewound, storage.ErrCorrupt, storage.ErrTooNew, storage.ErrClosed} {
-		if errors.Is(err, end) {
-			return err
-		}
-	}
-	s.opts.Logger.Warn("durus: the end of the file is not confirmed on the disk", "path", s.path, "err", err)
 	return nil
 }

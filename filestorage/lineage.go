@@ -36,8 +36,10 @@ type lineage struct {
 	info   vfs.Info // when it was opened
 	file   vfs.File
 	lock   vfs.Locker
-	stable bool // the size of the file is never stale
 	logger *slog.Logger
+
+	stable   bool          // the size of the file is never stale
+	patience time.Duration // the longest wait for the mark's latch
 
 	// state is what new snapshots begin from. The poller, under mu, stores it
 	// after the index holds everything in it; Begin loads it without a lock. A
@@ -116,9 +118,13 @@ type tailLook struct {
 var lineages atomic.Uint64
 
 // openLineage opens an existing file and reads it to its end.
-func openLineage(fsys vfs.FS, path string, mode vfs.Mode, stable bool, logger *slog.Logger) (_ *lineage, err error) {
-	l := &lineage{id: lineages.Add(1), path: path, stable: stable, logger: logger}
-	l.file = fsys.Open(path, mode)
+func (s *Storage) openLineage() (_ *lineage, err error) {
+	path, mode := s.path, vfs.Append
+	if s.opts.ReadOnly {
+		mode = vfs.ReadOnly
+	}
+	l := &lineage{id: lineages.Add(1), path: path, stable: s.stable, patience: s.opts.LockTimeout, logger: s.opts.Logger}
+	l.file = s.fs.Open(path, mode)
 	defer func() {
 		if err != nil {
 			l.file.Close()
@@ -138,7 +144,7 @@ func openLineage(fsys vfs.FS, path string, mode vfs.Mode, stable bool, logger *s
 	if l.header, err = parseHeader(path, head[:n], int64(n)); err != nil {
 		return nil, err
 	}
-	l.lock = fsys.Locker(lockName(path), l.file, mode, l.info.Perm)
+	l.lock = s.fs.Locker(lockName(path), l.file, mode, l.info.Perm)
 	if err := l.lock.Reopen(); err != nil && !errors.Is(err, vfs.ErrMode) {
 		return nil, fmt.Errorf("durus: lock file of %s: %w", path, err)
 	}

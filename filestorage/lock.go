@@ -55,7 +55,7 @@ func (s *Storage) prepare(l *lineage) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if err := l.catchUp(s.fs); err != nil {
-		return err
+		return lockedOut(err)
 	}
 	if l.dur.unvouched > l.dur.base {
 		return l.rewrite()
@@ -126,21 +126,32 @@ func (l *lineage) catchUp(fsys vfs.FS) error {
 	if size == l.cur.pos && size == l.dur.base && !l.dur.foreign {
 		return nil // nothing new, and the mark that was read last covers all
 	}
-	m, err := l.readMark() // before the size, see poll
-	if err != nil {
-		return err
-	}
-	if size, err = l.file.Size(); err != nil {
-		return fmt.Errorf("durus: %s: %w", l.path, err)
-	}
-	if size != l.cur.pos {
+	var m mark
+	for attempt := 0; ; attempt++ {
+		if m, err = l.readMark(); err != nil { // before the size, see poll
+			return err
+		}
+		if size, err = l.file.Size(); err != nil {
+			return fmt.Errorf("durus: %s: %w", l.path, err)
+		}
+		if size == l.cur.pos {
+			break
+		}
 		if err := l.follow(size, m, true); err != nil {
 			return err
 		}
-		if l.cur.pos < size {
-			if err := l.cut(fsys, size, m); err != nil {
-				return err
-			}
+		if l.cur.pos >= size {
+			break
+		}
+		marked, err := l.cut(fsys, size, m)
+		if err != nil {
+			return err
+		}
+		if !marked {
+			break
+		}
+		if attempt == maxMisreads {
+			return corrupt(l.path, l.cur.pos, "what is read there is no frame, and another process has read one there")
 		}
 	}
 	if err := l.meetMark(m); err != nil {
@@ -155,27 +166,50 @@ func (l *lineage) catchUp(fsys vfs.FS) error {
 	return nil
 }
 
+// maxMisreads is how often a tail is read again that others know to be durable.
+const maxMisreads = 3
+
 // cut removes the tail behind the last valid frame: at or after W, so nobody
 // was told that it is safe. What may still interest somebody is kept in a file
 // beside: when a valid frame is among it, or when no mark tells W for sure.
-func (l *lineage) cut(fsys vfs.FS, size int64, m mark) error {
+//
+// It is done under the latch, so that nobody raises the mark over it in the
+// meantime: who comes later does not find his frame (R6). marked is true, and
+// nothing was cut, when the mark has come to cover more than m did: then others
+// have read and synced what was bad when it was read here.
+func (l *lineage) cut(fsys vfs.FS, size int64, m mark) (marked bool, err error) {
 	sc := scanner{salt: l.header.Salt, win: &window{file: l.file, size: size}}
 	_, frames, err := sc.behind(l.cur.pos)
 	if err != nil {
-		return fmt.Errorf("durus: read %s: %w", l.path, err)
+		return false, l.scanError(err, true)
 	}
 	if frames > 0 || m.end == 0 || m.salt != l.header.Salt {
 		if err := l.keep(fsys, l.cur.pos, size); err != nil {
-			return err
+			return false, err
 		}
 	}
-	if err := l.file.Truncate(l.cur.pos); err != nil {
-		return fmt.Errorf("durus: cut the interrupted end of %s: %w", l.path, err)
+	var cutErr error
+	err = l.updateMark(func(p *[vfs.MarkSize]byte, ok bool) bool {
+		if now := parseMark(p); ok && now != m && now.salt == l.header.Salt && now.end > l.cur.pos {
+			marked = true
+		} else {
+			cutErr = l.file.Truncate(l.cur.pos)
+		}
+		return false
+	})
+	if err == nil {
+		err = cutErr
+	}
+	if err != nil {
+		return false, fmt.Errorf("durus: cut the interrupted end of %s: %w", l.path, err)
+	}
+	l.tail = tailLook{}
+	if marked {
+		return true, nil
 	}
 	l.cur.checked = l.cur.pos
-	l.tail = tailLook{}
 	l.logger.Info("durus: cut an interrupted commit", "path", l.path, "at", l.cur.pos, "bytes", size-l.cur.pos)
-	return nil
+	return false, nil
 }
 
 // keep copies bytes that are about to be cut into a file beside.

@@ -58,14 +58,24 @@ func parseMark(p *[vfs.MarkSize]byte) (m mark) {
 
 var errForeignMark = errors.New("the mark names no frame of this file")
 
-// latchTimeout bounds the wait for the latch, which is held for microseconds
-// unless its holder was stopped.
-const latchTimeout = 10 * time.Second
+// errLatch: the latch of the mark could not be had in time. It is held for
+// microseconds unless its holder was stopped.
+var errLatch = errors.New("another process holds the latch of the durable mark, it may be stopped")
 
-// latchWait is a context that ends latchTimeout after somebody has begun to
-// wait for it, and costs nothing when nobody has. One goroutine uses it.
+// lockedOut makes errLatch what it is for one who has not appended anything:
+// the commit lock was not to be had.
+func lockedOut(err error) error {
+	if errors.Is(err, errLatch) {
+		return fmt.Errorf("%w: %w", storage.ErrLocked, err)
+	}
+	return err
+}
+
+// latchWait is a context that ends some time after somebody has begun to wait
+// for it, and costs nothing when nobody has. One goroutine uses it.
 type latchWait struct {
 	context.Context
+	limit  time.Duration
 	timed  context.Context
 	cancel context.CancelFunc
 }
@@ -73,7 +83,7 @@ type latchWait struct {
 // Done implements context.Context.
 func (w *latchWait) Done() <-chan struct{} {
 	if w.timed == nil {
-		w.timed, w.cancel = context.WithTimeout(w.Context, latchTimeout)
+		w.timed, w.cancel = context.WithTimeout(w.Context, w.limit)
 	}
 	return w.timed.Done()
 }
@@ -92,11 +102,16 @@ func (w *latchWait) release() {
 	}
 }
 
-// updateMark is vfs.Locker's, with a bound on the wait for the latch.
+// updateMark is vfs.Locker's, with LockTimeout as bound on the wait for the
+// latch.
 func (l *lineage) updateMark(update func(p *[vfs.MarkSize]byte, ok bool) bool) error {
-	wait := &latchWait{Context: background}
+	wait := &latchWait{Context: background, limit: l.patience}
 	defer wait.release()
-	return l.lock.UpdateMark(wait, update)
+	err := l.lock.UpdateMark(wait, update)
+	if err != nil && errors.Is(err, wait.Err()) {
+		return errLatch
+	}
+	return err
 }
 
 // raise writes claim into the mark and lets V advance. known is the end and

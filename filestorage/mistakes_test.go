@@ -31,7 +31,7 @@ var mistakes = []struct {
 		"return s.settle(l, end)\n	}\n	if l.behind", "return nil\n	}\n	if l.behind"},
 	{"a cold handle trusts its own sync", "durability.go",
 		"vouches := l.dur.unvouched <= l.dur.base", "vouches := true"},
-	{"a View of a cold handle believes what it reads", "durability.go",
+	{"a View of a cold handle believes what it reads", "warm.go",
 		"	if !l.dur.warm && st.end > l.dur.base {", "	l.raiseBase(st.end); l.publish()\n	if l == nil {"},
 	{"comparing positions without checksums", "poll.go",
 		"if s.end == m.end && s.sum == m.sum {", "if s.end == m.end {"},
@@ -55,6 +55,10 @@ var mistakes = []struct {
 		"	if !ok {\n		return l.rewoundError(fmt.Sprintf(\"the frame at", "	if !ok && size < 0 {\n		return l.rewoundError(fmt.Sprintf(\"the frame at"},
 	{"raising without reading the header again", "mark.go",
 		"if !ok || h.sum != claim.sum || h.end() != claim.end {", "if l == nil || h == (frameHeader{}) && ok {"},
+	{"a read that ends too early is the end of the file", "poll.go",
+		"	case locked:\n", "	case locked && l == nil:\n"},
+	{"a tail is cut that was marked meanwhile", "lock.go",
+		"ok && now != m && now.salt", "ok && l == nil && now.salt"},
 	{"a lease is not recorded", "lease.go",
 		"b.add(newLeaseDraft(b.chain.high, n))", "le.put(b.l.id, block{b.chain.high, b.chain.high + storage.OID(n)})"},
 }
@@ -94,7 +98,7 @@ func TestCrashFindsMistakes(t *testing.T) {
 			if err := os.WriteFile(list, overlay, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			cmd := exec.Command("go", "test", "-vet=off", "-overlay="+list, "-timeout=90s", "-run", "Crash|Damage|LockFile|FrameStands", ".")
+			cmd := exec.Command("go", "test", "-vet=off", "-overlay="+list, "-timeout=90s", "-run", "Crash|Damage|LockFile|FrameStands|Misread|MarkIsRaised", ".")
 			cmd.Env = append(os.Environ(), "DURUS_MISTAKE="+m.name, "DURUS_CRASH_STATES=80000")
 			out, err := cmd.CombinedOutput()
 			switch {

@@ -78,14 +78,14 @@ func (l *lineage) checkAnchor(size int64) error {
 
 // follow applies the frames between the end and size. m is the mark as it was
 // before size was taken. What is behind the last valid frame is left alone;
-// l.tail tells what it is. With full it is looked at again although it looks
-// the same.
+// l.tail tells what it is. With full, which is for holders of the commit lock,
+// it is looked at again although it looks the same.
 func (l *lineage) follow(size int64, m mark, full bool) error {
 	c := &l.cur
 	sc := scanner{salt: l.header.Salt, win: &window{file: l.file, size: size}}
 	trusted, doubted, err := l.markCovers(m, size)
 	if err != nil {
-		return err
+		return l.scanError(err, full)
 	}
 	vfs.Advise(l.file, vfs.Settled, 0, trusted) // so that it can be read ahead
 	before := c.txs
@@ -98,7 +98,7 @@ func (l *lineage) follow(size int64, m mark, full bool) error {
 		deep := c.pos >= max(trusted, l.dur.base)
 		f, v, reason, err := sc.next(c.chain, true, deep)
 		if err != nil {
-			return l.scanError(err)
+			return l.scanError(err, full)
 		}
 		if v == verdictWhole {
 			l.apply(&f)
@@ -123,7 +123,7 @@ func (l *lineage) follow(size int64, m mark, full bool) error {
 			}
 			durable, _, err := sc.behind(from)
 			if err != nil {
-				return l.scanError(err)
+				return l.scanError(err, full)
 			}
 			w = max(w, durable)
 		}
@@ -153,13 +153,18 @@ func (l *lineage) sameTail(sc *scanner, size, marked int64) bool {
 }
 
 // scanError makes an error of reading what the caller sees. A file that became
-// shorter during the scan is looked at again by the next poll.
-func (l *lineage) scanError(err error) error {
-	if errors.Is(err, errShrunk) {
-		l.cur.checked = 0
-		return nil
+// shorter during the scan is looked at again by the next poll. Under the lock
+// nobody shortens it: there a read that ends too early is an error, and never
+// the end of the file, behind which something would be cut (F7).
+func (l *lineage) scanError(err error, locked bool) error {
+	switch {
+	case !errors.Is(err, errShrunk):
+		return fmt.Errorf("durus: read %s: %w", l.path, err)
+	case locked:
+		return fmt.Errorf("durus: read %s: it ends before its size says: %w", l.path, io.ErrUnexpectedEOF)
 	}
-	return fmt.Errorf("durus: read %s: %w", l.path, err)
+	l.cur.checked = 0
+	return nil
 }
 
 // readMark reads the mark without any lock: it is checksummed, and one that is
@@ -186,10 +191,8 @@ func (l *lineage) markCovers(m mark, size int64) (trusted, doubted int64, err er
 	sc := scanner{salt: l.header.Salt, win: &window{file: l.file, size: size}}
 	f, v, _, err := sc.next(chain{pos: m.start}, false, true)
 	switch {
-	case errors.Is(err, errShrunk):
-		return 0, 0, nil
 	case err != nil:
-		return 0, 0, fmt.Errorf("durus: read %s: %w", l.path, err)
+		return 0, 0, err
 	case v == verdictWhole && f.sum == m.sum && f.end() == m.end:
 		return m.end, 0, nil
 	case v == verdictWhole:

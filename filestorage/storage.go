@@ -104,12 +104,8 @@ func Open(path string, opts Options) (*Storage, error) {
 }
 
 func (s *Storage) openOrCreate() (*lineage, error) {
-	mode := vfs.Append
-	if s.opts.ReadOnly {
-		mode = vfs.ReadOnly
-	}
 	for range 8 {
-		l, err := openLineage(s.fs, s.path, mode, s.stable, s.opts.Logger)
+		l, err := s.openLineage()
 		if !errors.Is(err, fs.ErrNotExist) || s.opts.ReadOnly || s.opts.MustExist {
 			return l, err
 		}
@@ -307,11 +303,7 @@ func (s *Storage) fault(err error) error {
 	if !s.stale(old) { // an old snapshot met an earlier change
 		return err
 	}
-	mode := vfs.Append
-	if s.opts.ReadOnly {
-		mode = vfs.ReadOnly
-	}
-	l, openErr := openLineage(s.fs, s.path, mode, s.stable, s.opts.Logger)
+	l, openErr := s.openLineage()
 	if openErr != nil {
 		return errors.Join(err, openErr)
 	}

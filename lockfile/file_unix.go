@@ -67,7 +67,7 @@ func (l *Locker) createFile(flags int) (*os.File, vfs.FileID, error) {
 // adopt refuses what is not a regular file.
 func (l *Locker) adopt(fd int) (*os.File, vfs.FileID, error) {
 	var st unix.Stat_t
-	err := unix.Fstat(fd, &st)
+	err := fstat(fd, &st)
 	if err == nil && st.Mode&unix.S_IFMT != unix.S_IFREG {
 		err = vfs.ErrNotRegular
 	}
@@ -164,9 +164,18 @@ type stat struct {
 
 var stats = sync.Pool{New: func() any {
 	s := new(stat)
-	s.run = func(fd uintptr) { s.err = unix.Fstat(int(fd), &s.st) }
+	s.run = func(fd uintptr) { s.err = fstat(int(fd), &s.st) }
 	return s
 }}
+
+// fstat is fstat(2) until no signal interrupts it.
+func fstat(fd int, st *unix.Stat_t) error {
+	for {
+		if err := unix.Fstat(fd, st); err != unix.EINTR {
+			return err
+		}
+	}
+}
 
 // control runs fn with the descriptor, which cannot be closed meanwhile.
 func control(c syscall.RawConn, fn func(fd int) error) (err error) {

@@ -218,3 +218,10 @@ func (l *blockingLocker) TryLock() (ok bool, err error) {
 func (l *blockingLocker) Lock(ctx context.Context) error {
 	return l.data.until(ctx, func() error { return l.Locker.Lock(ctx) })
 }
+
+// Close wakes those who wait: what they ask for answers ErrClosed.
+func (l *blockingLocker) Close() error {
+	err := l.Locker.Close()
+	l.data.wake()
+	return err
+}

@@ -13,6 +13,10 @@ import (
 
 	"github.com/durusdb/durus/durus"
 	"github.com/durusdb/durus/internal/history"
+	"github.com/durusdb/durus/vfs"
+	"github.com/durusdb/durus/vfs/async"
+	"github.com/durusdb/durus/vfs/cache"
+	"github.com/durusdb/durus/vfs/posix"
 )
 
 // Item is the list of numbers of one key.
@@ -198,8 +202,18 @@ type clientTask struct {
 	Goroutines, Handles  int   // goroutine i works on handle i modulo Handles
 	Limit                int   // of transactions of a goroutine; 0: none
 	Reader               bool
-	NoViews              bool // of a writer: what only reads is writable, too
+	NoViews              bool   // of a writer: what only reads is writable, too
+	Stack                string // what lies over the files: see stacks
 	Options              durus.Options
+}
+
+// stacks are the storages that clients keep the database on: all lead to the
+// same files.
+var stacks = map[string]func() vfs.FS{
+	"":             func() vfs.FS { return nil },
+	"async":        func() vfs.FS { return async.New(posix.New(), async.Options{}) },
+	"cache":        func() vfs.FS { return cache.New(posix.New(), cache.Options{Bytes: 1 << 20}) },
+	"cached async": func() vfs.FS { return cache.New(async.New(posix.New(), async.Options{Workers: 3}), cache.Options{}) },
 }
 
 // maxGoroutines of one client process; each has a process number of its own in
@@ -209,6 +223,7 @@ const maxGoroutines = 16
 // runClient runs transactions until its standard input ends.
 func runClient(task clientTask) error {
 	ctx := untilEOF(os.Stdin)
+	task.Options.FS = stacks[task.Stack]()
 	handles := make([]*durus.DB, task.Handles)
 	for i := range handles {
 		db, err := durus.Open(task.Path, &task.Options)

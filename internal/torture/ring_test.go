@@ -128,11 +128,16 @@ func (r *ringRun) startClient(i int) {
 	case i >= r.writers:
 		task.Reader, task.Goroutines = true, 1
 		task.Options.ReadOnly = i%2 == 0
+		task.Stack = []string{"cached async", "", "async"}[(i-r.writers)%3]
 	case i == 1:
 		task.Handles = min(2, task.Goroutines) // as good as two processes (F12)
 		task.Options.CacheBytes = 4 << 10      // an object cache that forgets
+		task.Stack = "cache"
 	case i == 2:
 		task.Options.Check = durus.CheckShared
+		task.Stack = "cached async"
+	case i == 3:
+		task.Stack = "async"
 	}
 	if r.sync != nil {
 		task.Options.Sync = r.sync(i)

@@ -58,7 +58,7 @@ func Writer(fsys vfs.FS, lock string, perm fs.FileMode) (*FS, error) {
 			return nil, errors.Join(err, lost)
 		}
 	case errors.Is(err, fs.ErrExist):
-		return nil, fmt.Errorf("%w%s; if it does not live any more, remove %s", ErrTaken, l.owner(), l.name)
+		return nil, fmt.Errorf("%w%s; make sure that it does not live any more, then remove %s", ErrTaken, l.owner(), l.name)
 	default:
 		return nil, fmt.Errorf("exclusive: %w", err)
 	}

@@ -68,9 +68,7 @@ func read(tb testing.TB, fsys vfs.FS, name string) string {
 	defer f.Close()
 	p := make([]byte, 1<<16)
 	n, err := f.ReadAt(p, 0)
-	if err != io.EOF {
-		tb.Fatal(err)
-	}
+	equal(tb, "error at the end", err, io.EOF)
 	return string(p[:n])
 }
 

@@ -186,7 +186,7 @@ func (f *FS) around(r *rule, c *wrap.Call, next func()) {
 	var err error
 	switch r.Effect.kind {
 	case kindFail:
-		if err = r.Effect.cause(); err != io.EOF { // which callers compare with
+		if err = r.Effect.cause(); !errors.Is(err, io.EOF) { // which callers compare with
 			err = c.Failure("fault", err)
 		}
 	case kindDelay:

@@ -165,7 +165,7 @@ func TestStaleSize(t *testing.T) {
 		reads(0, 3, "abc", nil)
 		reads(5, 1, "", io.EOF)
 		reads(9, 0, "", nil)
-		if _, err := f.ReadAt(make([]byte, 1), -1); err == nil || err == io.EOF {
+		if _, err := f.ReadAt(make([]byte, 1), -1); err == nil || errors.Is(err, io.EOF) {
 			t.Errorf("a negative offset: %v", err)
 		}
 		time.Sleep(time.Second)
@@ -214,7 +214,7 @@ func TestStaleSize(t *testing.T) {
 		is(t, err, syscall.EIO)
 		gone := open(t, disk, name+"2")
 		_, err = gone.ReadAt(make([]byte, 1), 0)
-		if err == nil || err == io.EOF {
+		if err == nil || errors.Is(err, io.EOF) {
 			t.Errorf("a file that is not there: %v", err)
 		}
 	})

@@ -54,7 +54,7 @@ func work(tb testing.TB, fsys vfs.FS, dir string) {
 	check(tb, err)
 	p := make([]byte, 8)
 	for _, off := range []int64{0, 8, 11} { // all, 3 bytes, none
-		if _, err = f.ReadAt(p, off); err != nil && err != io.EOF {
+		if _, err = f.ReadAt(p, off); err != nil && !errors.Is(err, io.EOF) {
 			tb.Fatal(err)
 		}
 	}
@@ -136,7 +136,7 @@ func TestEvents(t *testing.T) {
 		if !slices.Equal(sunk, events) {
 			t.Error("the sink got others")
 		}
-		if read, stat := events[6], events[15]; read.Err != io.EOF || !errors.Is(stat.Err, fs.ErrNotExist) ||
+		if read, stat := events[6], events[15]; !errors.Is(read.Err, io.EOF) || !errors.Is(stat.Err, fs.ErrNotExist) ||
 			!strings.HasSuffix(stat.String(), ": "+stat.Err.Error()) {
 			t.Errorf("errors of %v and %v", read, stat)
 		}

@@ -273,7 +273,6 @@ type recorder struct {
 
 	mu       sync.Mutex // guards what follows
 	reports  []string
-	failed   bool
 	skipped  string
 	cleanups []func()
 }
@@ -303,14 +302,17 @@ func record(t testing.TB, r rule, patience time.Duration, env Env) *recorder {
 func (r *recorder) report(s string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.failed = true
 	r.reports = append(r.reports, s)
 }
 
-func (r *recorder) Failed() bool {
+func (r *recorder) Failed() bool { return len(r.reported()) > 0 }
+
+// reported returns what was reported until now: a storage that calls too late
+// may go on after its test.
+func (r *recorder) reported() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.failed
+	return slices.Clone(r.reports)
 }
 
 func (r *recorder) Cleanup(fn func()) {

@@ -19,12 +19,14 @@ var crashRules = []rule{
 	{"Rule2_UnfinishedFilesAreNotListed", unfinishedUnlisted},
 }
 
+// crashes skips the test where nobody can cut the power.
+func (s *subject) crashes() {
+	s.need(s.Crash != nil, "nobody can cut the power of this storage (Env.Crash)")
+}
+
 // cut looks at each state in which a power cut may leave the storage now.
 func (s *subject) cut(look func(after vfs.FS)) {
 	s.Helper()
-	if s.Crash == nil {
-		s.Skip("nobody can cut the power of this storage (Env.Crash)")
-	}
 	n := 0
 	for after := range s.Crash() {
 		look(vfs.Blocking(after))
@@ -53,6 +55,7 @@ func (s *subject) whole(after vfs.FS, base string, files ...[]byte) {
 }
 
 func syncedBytes(s *subject) {
+	s.crashes()
 	s.grows()
 	want := pattern(1, 1000)
 	s.create("x", want)
@@ -76,6 +79,7 @@ func syncedBytes(s *subject) {
 
 // Sync covers what other handles, of the other view too, have written before.
 func syncOfAnyHandle(s *subject) {
+	s.crashes()
 	s.grows()
 	want := pattern(1, 1000)
 	s.create("x", want)
@@ -91,6 +95,7 @@ func syncOfAnyHandle(s *subject) {
 }
 
 func syncedNames(s *subject) {
+	s.crashes()
 	s.create("x", []byte("bytes"))
 	s.create("y", []byte("stays"))
 	s.check(s.fs.SyncDir(s.name("x")))
@@ -109,6 +114,7 @@ func syncedNames(s *subject) {
 
 // A name that a power cut leaves has all its bytes, SyncDir or not.
 func committedWhole(s *subject) {
+	s.crashes()
 	want := pattern(1, 10_000)
 	s.create("x", want)
 	s.cut(func(after vfs.FS) {
@@ -119,6 +125,7 @@ func committedWhole(s *subject) {
 }
 
 func replacedWhole(s *subject) {
+	s.crashes()
 	old, replaced := pattern(1, 5000), pattern(2, 4000)
 	s.create("x", old)
 	s.check(s.fs.SyncDir(s.name("x")))
@@ -135,6 +142,7 @@ func replacedWhole(s *subject) {
 // What a Writer leaves behind that did not come to its Commit is no file, and
 // no obstacle to the next one.
 func unfinishedUnlisted(s *subject) {
+	s.crashes()
 	s.create("a", nil)
 	s.check(s.fs.SyncDir(s.name("a")))
 	w := s.fs.Create(s.name("x"), vfs.FailIfExists, 0o600)

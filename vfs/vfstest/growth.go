@@ -22,12 +22,12 @@ var growthRules = []rule{
 	{"StorageWithoutAppend", withoutAppend},
 }
 
-// witnesses are the handles that must see the growth of a file.
-func (s *subject) witnesses(base string, own vfs.File) []vfs.File {
+// witnesses are the handles of "x" that must see what happens through own.
+func (s *subject) witnesses(own vfs.File) []vfs.File {
 	if !s.props.StableSize {
 		return []vfs.File{own}
 	}
-	return []vfs.File{own, s.opened(s.fs, base, vfs.ReadOnly), s.opened(s.other, base, vfs.ReadOnly), s.opened(s.other, base, vfs.Append)}
+	return []vfs.File{own, s.opened(s.fs, "x", vfs.ReadOnly), s.opened(s.other, "x", vfs.ReadOnly), s.opened(s.other, "x", vfs.Append)}
 }
 
 // grows skips the test where files do not.
@@ -37,7 +37,7 @@ func appendGrows(s *subject) {
 	s.grows()
 	s.create("x", []byte("begin"))
 	f := s.open(s.fs, "x", vfs.Append)
-	all := s.witnesses("x", f)
+	all := s.witnesses(f)
 	want := []byte("begin")
 	for i, n := range []int{1, 3, 511, 4096, 100, 70_000, 1} {
 		part := pattern(i, n)
@@ -83,7 +83,7 @@ func rewriteInPlace(s *subject) {
 	want := pattern(1, 20_000)
 	s.create("x", want)
 	f := s.open(s.fs, "x", vfs.Append)
-	all := s.witnesses("x", f)
+	all := s.witnesses(f)
 	for _, c := range []struct{ off, n int }{{0, 1}, {100, 10_000}, {4095, 2}, {19_999, 1}, {0, 20_000}} {
 		p := pattern(c.off+7, c.n)
 		if n, err := f.Rewrite(p, int64(c.off)); n != c.n || err != nil {
@@ -103,7 +103,7 @@ func truncateCuts(s *subject) {
 	want := pattern(1, 10_000)
 	s.create("x", want)
 	f := s.open(s.fs, "x", vfs.Append)
-	all := s.witnesses("x", f)
+	all := s.witnesses(f)
 	for _, size := range []int{10_000, 9_999, 4096, 1, 0, 0} {
 		s.check(f.Truncate(int64(size)))
 		for _, g := range all {
@@ -127,7 +127,7 @@ func truncateAndAppend(s *subject) {
 	s.grows()
 	s.create("x", pattern(1, 5000))
 	f := s.open(s.fs, "x", vfs.Append)
-	all := s.witnesses("x", f)
+	all := s.witnesses(f)
 	for i := range 10 {
 		at := 5000 - 400*i
 		for _, g := range all { // all have seen the old tail
@@ -152,7 +152,7 @@ func readersBesideAppender(s *subject) {
 	s.grows()
 	s.create("x", nil)
 	f := s.open(s.fs, "x", vfs.Append)
-	readers := s.witnesses("x", f)
+	readers := s.witnesses(f)
 	want := pattern(5, 100*321)
 	var done atomic.Bool
 	var wg sync.WaitGroup

@@ -27,11 +27,12 @@ var lockRules = []rule{
 func (s *subject) locks() { s.need(s.props.Locks, "this storage has no locks (Props.Locks)") }
 
 // locker returns a Locker of the file "x" in a view, on a handle of its own.
-func (s *subject) locker(fsys vfs.FS) vfs.Locker { return s.lockerOf(fsys, "x.lock", vfs.Append) }
+func (s *subject) locker(fsys vfs.FS) vfs.Locker { return s.lockerOf(fsys, "x.lock") }
 
-func (s *subject) lockerOf(fsys vfs.FS, lockFile string, mode vfs.Mode) vfs.Locker {
+// lockerOf is locker with another lock file.
+func (s *subject) lockerOf(fsys vfs.FS, lockFile string) vfs.Locker {
 	s.Helper()
-	l := fsys.Locker(s.name(lockFile), s.open(fsys, "x", vfs.Append), mode, 0o600)
+	l := fsys.Locker(s.name(lockFile), s.open(fsys, "x", vfs.Append), vfs.Append, 0o600)
 	if l == nil {
 		s.Fatal("Locker = nil")
 	}
@@ -96,8 +97,8 @@ func lockersExclude(s *subject) {
 func otherLockFilesExclude(s *subject) {
 	s.locks()
 	s.create("x", []byte("data"))
-	a, b := s.lockerOf(s.fs, "x.lock", vfs.Append), s.lockerOf(s.other, "y.lock", vfs.Append)
-	c := s.lockerOf(s.fs, "z.lock", vfs.Append)
+	a, b := s.lockerOf(s.fs, "x.lock"), s.lockerOf(s.other, "y.lock")
+	c := s.lockerOf(s.fs, "z.lock")
 	s.locked(a)
 	s.busy(b)
 	s.busy(c)

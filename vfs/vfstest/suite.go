@@ -107,7 +107,7 @@ func (s *subject) is(what string, err, want error) {
 func put(fsys vfs.FS, name string, mode vfs.CreateMode, content []byte) error {
 	w := fsys.Create(name, mode, 0o600)
 	if n, err := w.Write(content); n != len(content) || err != nil {
-		return fmt.Errorf("Write took %d of %d bytes: %w", n, len(content), err)
+		return fmt.Errorf("write took %d of %d bytes: %w", n, len(content), err)
 	}
 	return w.Commit()
 }
@@ -161,7 +161,7 @@ func readAll(f vfs.File) ([]byte, error) {
 		case err != nil:
 			return all, err
 		case n < len(p):
-			return all, fmt.Errorf("ReadAt stopped at %d without io.EOF", len(all))
+			return all, fmt.Errorf("a read stopped at %d without io.EOF", len(all))
 		}
 	}
 }

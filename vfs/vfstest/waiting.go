@@ -35,7 +35,7 @@ func lockWaits(s *subject) {
 		go func() {
 			err := l.Lock(s.soon())
 			if err == nil && !given.Load() {
-				err = errors.New("Lock returned before Unlock was called")
+				err = errors.New("it returned before Unlock was called")
 			}
 			got <- err
 		}()

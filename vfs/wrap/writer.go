@@ -15,7 +15,8 @@ type writer struct {
 	off     int64 // bytes taken
 	created bool  // the Create call was made
 	err     error // the first that the function reported; Commit returns it
-	over    error // after Commit or Abort: what Commit returns from then on
+	ended   bool  // committed, well or not, or aborted
+	result  error // what Commit returns from then on
 }
 
 var _ vfs.Writer = (*writer)(nil)
@@ -42,7 +43,7 @@ func (w *writer) closed(op Op) error {
 }
 
 func (w *writer) Write(p []byte) (int, error) {
-	if w.over != nil {
+	if w.ended {
 		return 0, w.closed(Write)
 	}
 	c := newCall(Write, w.name)
@@ -60,9 +61,12 @@ func (w *writer) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// end ends the use of the writer.
+func (w *writer) end(result error) { w.ended, w.result = true, result }
+
 func (w *writer) Commit() error {
-	if w.over != nil {
-		return w.over
+	if w.ended {
+		return w.result
 	}
 	c := newCall(Commit, w.name)
 	w.do(c)
@@ -73,16 +77,16 @@ func (w *writer) Commit() error {
 	case again:
 		return err
 	case err == nil:
-		w.over = w.closed(Commit)
+		w.end(w.closed(Commit))
 		if !ran { // a lie: the storage below must not keep what nobody will ask for
 			_ = w.lower.Abort()
 		}
 		return nil
 	case done:
-		w.over = errors.Join(vfs.ErrUnknownOutcome, err)
-		return w.over
+		w.end(errors.Join(vfs.ErrUnknownOutcome, err))
+		return w.result
 	case ran: // the storage below has dropped it
-		w.over = err
+		w.end(err)
 		return err
 	default:
 		w.err = err
@@ -90,13 +94,13 @@ func (w *writer) Commit() error {
 	if lower := w.lower.Abort(); errors.Is(lower, vfs.ErrAgain) {
 		return lower // and then the error that counts
 	}
-	w.over = w.err
-	return w.over
+	w.end(w.err)
+	return w.err
 }
 
 // Abort always reaches the writer below.
 func (w *writer) Abort() error {
-	if w.over != nil {
+	if w.ended {
 		return nil
 	}
 	c := newCall(Abort, w.name)
@@ -111,7 +115,7 @@ func (w *writer) Abort() error {
 		}
 	}
 	if !again {
-		w.over = w.closed(Commit)
+		w.end(w.closed(Commit))
 	}
 	return err
 }

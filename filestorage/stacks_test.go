@@ -1,0 +1,104 @@
+package filestorage
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/durusdb/durus/storage"
+	"github.com/durusdb/durus/vfs"
+	"github.com/durusdb/durus/vfs/async"
+	"github.com/durusdb/durus/vfs/cache"
+	"github.com/durusdb/durus/vfs/fault"
+	"github.com/durusdb/durus/vfs/latency"
+	"github.com/durusdb/durus/vfs/mem"
+	"github.com/durusdb/durus/vfs/trace"
+)
+
+// stacks are the wrappers that a database is put on.
+var stacks = []struct {
+	name string
+	over func(vfs.FS) vfs.FS
+}{
+	{"nothing", func(f vfs.FS) vfs.FS { return f }},
+	{"async", func(f vfs.FS) vfs.FS { return async.New(f, async.Options{}) }},
+	{"async, one worker", func(f vfs.FS) vfs.FS { return async.New(f, async.Options{Workers: 1, ReadBytes: 1 << 16}) }},
+	{"cache", func(f vfs.FS) vfs.FS { return cache.New(f, cache.Options{}) }},
+	{"small cache", func(f vfs.FS) vfs.FS { return cache.New(f, cache.Options{Bytes: 1 << 12, Page: 1 << 9}) }},
+	{"trace over fault", func(f vfs.FS) vfs.FS { return trace.New(fault.New(f, 1)) }},
+	{"async over latency", func(f vfs.FS) vfs.FS { return async.New(delayed(f), async.Options{}) }},
+	{"cache over async", func(f vfs.FS) vfs.FS { return cache.New(async.New(f, async.Options{}), cache.Options{}) }},
+}
+
+// delayed is a storage whose calls take some time, so that asynchronous ones
+// are under way for a while.
+func delayed(f vfs.FS) vfs.FS {
+	return latency.New(f, latency.Profile{Read: 20 * time.Microsecond, Write: 20 * time.Microsecond, Sync: 50 * time.Microsecond, Jitter: 1, Seed: 1})
+}
+
+// The same transactions give the same bytes, in the file and in the mark, on
+// every stack of wrappers, and read back the same. B3 B7 B11
+func TestSameBytesOnEveryStack(t *testing.T) {
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	var file, mark []byte
+	for _, st := range stacks {
+		t.Run(st.name, func(t *testing.T) {
+			d := mem.NewDisk()
+			h := Header{Format: formatNumber, Salt: 1, HighOID: firstOID, Synced: headerSize}
+			p := d.Process("A")
+			must(t, createWith(p, worldPath, 0o600, &h))
+			write(t, seed, func(name string) *Storage { return opened(t, worldPath, simulated(st.over(d.Process(name)))) })
+			gotFile, err := d.ReadFile(worldPath)
+			must(t, err)
+			gotMark, err := d.ReadFile(lockName(worldPath))
+			must(t, err)
+			if file == nil {
+				file, mark = gotFile, gotMark
+			}
+			if !bytes.Equal(gotFile, file) {
+				t.Errorf("the file has %d bytes, and others than the %d without wrappers", len(gotFile), len(file))
+			}
+			if !bytes.Equal(gotMark, mark) {
+				t.Errorf("the mark is %x, and %x without wrappers", gotMark, mark)
+			}
+		})
+	}
+}
+
+// write lets two handles commit in turn, each on what the other one has just
+// committed, and reads everything back through both.
+func write(t *testing.T, seed uint64, open func(name string) *Storage) {
+	t.Helper()
+	rnd := rand.New(rand.NewPCG(seed, 7))
+	handles := []*Storage{open("A"), open("B")}
+	_, err := handles[0].ClassID(background, "stacks.Thing")
+	must(t, err)
+	want := map[storage.OID]string{}
+	var oids []storage.OID
+	for i := range 30 {
+		s := handles[i%2]
+		if i < 20 {
+			oid, err := s.NewOID(background)
+			must(t, err)
+			oids = append(oids, oid)
+		}
+		oid := oids[rnd.IntN(len(oids))]
+		text := fmt.Sprint(i, string(make([]byte, rnd.IntN(5000))))
+		_, err := edit(s, oid, text)
+		must(t, err)
+		want[oid] = text
+		other := handles[(i+1)%2]
+		for oid, text := range want {
+			if got, err := look(other, oid); err != nil || got != text {
+				t.Fatalf("commit %d: object %s has %d bytes, %v; want %d", i, oid, len(got), err, len(text))
+			}
+		}
+	}
+	for _, s := range handles {
+		must(t, clean(s))
+		must(t, s.Close())
+	}
+}
