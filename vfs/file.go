@@ -52,6 +52,7 @@ type Writer interface {
 }
 
 // Mapper is implemented by files that can be mapped to memory (Props.Mapping).
+// A wrapper need not implement it: callers look for it along Unwrap.
 type Mapper interface {
 	// Map returns n bytes of the file at off, which must be a multiple of the
 	// page size, for reading. They must lie inside the file and nobody may cut

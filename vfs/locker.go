@@ -58,7 +58,8 @@ type Locker interface {
 	// file that is open, deleted or not.
 	UpdateMark(ctx context.Context, update func(p *[MarkSize]byte, ok bool) bool) error
 
-	// Close closes the lock file. A lock that is held is given back.
+	// Close closes the lock file. A lock that is held is given back. Who waits
+	// gets ErrClosed, and so does every later call; a second Close does nothing.
 	Close() error
 }
 

@@ -157,7 +157,7 @@ func TestCloseAmongChanges(t *testing.T) {
 		if n, closed := l.count("append"), l.count("close"); n != 2 || closed != 1 {
 			t.Errorf("%d appends, closed %d times below", n, closed)
 		}
-		if info, err := l.Process.Stat("/f"); info.Size != 2 || err != nil {
+		if info, err := l.Stat("/f"); info.Size != 2 || err != nil {
 			t.Errorf("%d bytes, %v", info.Size, err)
 		}
 	})

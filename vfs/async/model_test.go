@@ -144,9 +144,9 @@ func (o step) on(s *side) string {
 		return "remove " + kind(s.fs.Remove(s.name(o.file)))
 	case 3:
 		info, err := s.fs.Stat(s.name(o.file))
-		list := ""
+		var list []string
 		for name, err := range s.fs.List(s.dir) {
-			list += name[len(s.dir):] + kind(err) + " "
+			list = append(list, name[len(s.dir):], kind(err))
 		}
 		return fmt.Sprint("stat ", info.Size, info.Perm, kind(err), list)
 	case 4:
@@ -176,7 +176,7 @@ func (o step) on(s *side) string {
 		return fmt.Sprint("lock ", ok, kind(err), kind(s.locks[o.file].Unlock()))
 	default:
 		n, err := f.ReadAt(p, o.off)
-		return fmt.Sprint("read ", n, kind(err), p[:n])
+		return fmt.Sprint("read ", n, kind(err), string(p[:n]))
 	}
 }
 

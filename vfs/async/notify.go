@@ -2,9 +2,9 @@ package async
 
 import "sync"
 
-// notifier calls the callbacks of one file or writer. Its methods want FS.mu to
-// be held, which guards all of it; do and finish, which run on the goroutine of
-// FS.callers, take it themselves.
+// notifier calls the callbacks of one file or writer. FS.mu guards all of it.
+// Its methods want it to be held, but do, pick and finish: they run on the
+// goroutine of FS.callers.
 type notifier struct {
 	fs     *FS
 	fn     func()   // nil: none

@@ -15,7 +15,7 @@ import (
 // workers as there can be: nobody waits for ever, the bytes are right, and in the
 // end nothing is left.
 func TestEverythingAtOnce(t *testing.T) {
-	const goroutines, files, size = 12, 4, 1 << 16
+	const goroutines, rounds, size = 8, 20, 1 << 16
 	s := seed(t)
 	for _, opts := range []Options{
 		{Workers: 1, ReadBytes: 5000, ReadAhead: 3000, Buffer: 100},
@@ -29,13 +29,13 @@ func TestEverythingAtOnce(t *testing.T) {
 		for range goroutines {
 			r := rand.New(rand.NewPCG(s.Uint64(), 0))
 			group.Go(func() {
-				for range 60 {
+				for range rounds {
 					torture(t, r, a, want)
 				}
 			})
 		}
 		group.Wait()
-		for deadline := time.Now().Add(time.Minute); l.count("close") < goroutines*60 || a.used() > 0 || a.hands() > 0; time.Sleep(10 * time.Millisecond) {
+		for deadline := time.Now().Add(time.Minute); l.count("close") < goroutines*rounds || a.used() > 0 || a.hands() > 0; time.Sleep(10 * time.Millisecond) {
 			if time.Now().After(deadline) {
 				t.Fatalf("%d files closed below, %d bytes used, %d goroutines", l.count("close"), a.used(), a.hands())
 			}

@@ -16,7 +16,7 @@ import (
 // content is what a file below holds.
 func (l *lower) content(t testing.TB, name string) []byte {
 	t.Helper()
-	info, err := l.Process.Stat(name)
+	info, err := l.Stat(name)
 	check(t, err)
 	b := make([]byte, info.Size)
 	_, err = l.Process.Open(name, vfs.ReadOnly).ReadAt(b, 0)
@@ -100,7 +100,7 @@ func TestCommit(t *testing.T) {
 			}
 			time.Sleep(399 * time.Millisecond)
 		}
-		rest(time.Second)
+		rest(3 * time.Second)
 		if calls != 1 {
 			t.Errorf("%d calls", calls)
 		}
@@ -139,7 +139,7 @@ func TestCommitFails(t *testing.T) {
 				is(t, w.Commit(), errDisk)
 			}
 			check(t, w.Abort())
-			if _, err := l.Process.Stat("/f"); !errors.Is(err, fs.ErrNotExist) {
+			if _, err := l.Stat("/f"); !errors.Is(err, fs.ErrNotExist) {
 				t.Errorf("it is there: %v", err)
 			}
 		})

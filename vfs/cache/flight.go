@@ -18,8 +18,8 @@ type flight struct {
 	pos   int           // there
 
 	// hasty is what the storage may have read ahead when it was not settled
-	// yet: it has to forget that before it is asked for the cache. None
-	// once a call has returned.
+	// yet. It has to forget that before it is asked for the cache; none once a
+	// call has returned.
 	hasty extent
 
 	// Of a storage that answers ErrAgain. There a flight lasts from the first

@@ -89,7 +89,7 @@ type Stats struct {
 	Evictions  uint64 // pages that made room for others
 	Drops      uint64 // pages dropped: the last handle was closed, or the bytes changed or may have
 	Pages      int    // pages that are held
-	Bytes      int64  // what they cost, never more than Options.Bytes
+	Bytes      int64  // what they cost, never more than Options allow
 }
 
 // Stats returns the counters of this moment.

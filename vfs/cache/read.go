@@ -12,8 +12,7 @@ import (
 // errOutdated: something happened to the file meanwhile; read again.
 var errOutdated = errors.New("cache: outdated")
 
-// ReadAt implements vfs.File. Bytes that had been read once are here, on the
-// short way; all others need the storage.
+// ReadAt implements vfs.File. This is the short way, for bytes that are here.
 func (f *file) ReadAt(p []byte, off int64) (int, error) {
 	if ino := f.ino.Load(); ino != nil {
 		st := ino.state.Load()
@@ -22,11 +21,15 @@ func (f *file) ReadAt(p []byte, off int64) (int, error) {
 			return len(p), nil
 		}
 	}
-	ino, err := f.open()
-	if err != nil {
-		return 0, err
-	}
+	return f.readSlowly(p, off)
+}
+
+func (f *file) readSlowly(p []byte, off int64) (int, error) {
 	for join := true; ; join = false { // who has waited for another one once asks for himself
+		ino, err := f.open()
+		if err != nil {
+			return 0, err
+		}
 		n, err := f.read(ino, p, off, join)
 		if !errors.Is(err, errOutdated) {
 			return n, err

@@ -103,7 +103,7 @@ func (f *file) Stat() (vfs.Info, error) {
 func (f *file) Append(p []byte, end int64) (int, error) { return f.write("append to", p, end) }
 
 // Rewrite implements vfs.File.
-func (f *file) Rewrite(p []byte, off int64) (int, error) { return f.write("rewrite", p, off) }
+func (f *file) Rewrite(p []byte, off int64) (int, error) { return f.rewrite(p, off) }
 
 // write is pwrite until p is written or nothing goes any more. It is not
 // os.File.WriteAt, which forgets what it has written before an error.
