@@ -9,6 +9,7 @@ GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.6.0
 #   make torture DURUS_KILL_SECONDS=3600
 DURUS_CRASH_STATES ?= 100000000
 DURUS_KILL_SECONDS ?= 600
+DURUS_REAL_SECONDS ?= 600
 TORTURE_RUN        ?= Crash|Kill|Torture|Fault
 TORTURE_TIMEOUT    ?= 24h
 FUZZTIME           ?= 5m
@@ -47,9 +48,10 @@ fuzz: ## each fuzz target for FUZZTIME
 		done; \
 	done
 
-torture: ## the long rings: crashes, faults, kills
-	DURUS_CRASH_STATES=$(DURUS_CRASH_STATES) DURUS_KILL_SECONDS=$(DURUS_KILL_SECONDS) \
+torture: ## the long rings: crashes, faults, kills, real disks
+	DURUS_CRASH_STATES=$(DURUS_CRASH_STATES) DURUS_KILL_SECONDS=$(DURUS_KILL_SECONDS) DURUS_REAL_SECONDS=$(DURUS_REAL_SECONDS) \
 		$(GO) test -count=1 -timeout $(TORTURE_TIMEOUT) -run '$(TORTURE_RUN)' ./...
+	cd internal/fusedisk && DURUS_REAL_SECONDS=$(DURUS_REAL_SECONDS) $(GO) test -count=1 -timeout $(TORTURE_TIMEOUT) ./...
 
 bench: ## the benchmarks of this module, then those against other databases
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -benchmem ./...

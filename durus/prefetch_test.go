@@ -106,7 +106,6 @@ func TestPrefetch(t *testing.T) {
 			t.Errorf("it took %v", took)
 		}
 		t.Logf("100 objects at %v in %v, %d reads", delay, took, read)
-		begin = time.Now()
 		err := tx.Prefetch(refs...) // all are there
 		if fs.reads.Load() != read {
 			t.Error("it read again")

@@ -80,7 +80,7 @@ func TestSingleWriter(t *testing.T) {
 			plain := c.fs()
 			opts := func(readOnly bool) Options {
 				o := simulated(fault.Mask(c.fs(), withoutLocks))
-				o.ReadOnly = readOnly
+				o.ReadOnly, o.Now = readOnly, nil // several goroutines
 				return o
 			}
 			a := opened(t, c.path, opts(false))
