@@ -113,7 +113,7 @@ func TestCrashOverlappingSyncs(t *testing.T) {
 	var order sync.Mutex
 	go func() {
 		order.Lock()
-		a := w.prepare(p, s1)
+		a := w.propose(p, s1, 40)
 		order.Unlock()
 		_, err := p.s.Commit(context.Background(), a)
 		done1 <- err
@@ -125,7 +125,7 @@ func TestCrashOverlappingSyncs(t *testing.T) {
 	}
 	go func() {
 		order.Lock()
-		a := w.prepare(p, s2)
+		a := w.propose(p, s2, 40)
 		order.Unlock()
 		_, err := p.s.Commit(context.Background(), a)
 		done2 <- err
@@ -149,15 +149,6 @@ func TestCrashOverlappingSyncs(t *testing.T) {
 		t.Fatal(w.err)
 	}
 	w.judgeAll(t, "after both")
-}
-
-// prepare makes the next commit without running it.
-func (w *world) prepare(p *proc, snap storage.Snapshot) *storage.Commit {
-	n := w.next
-	w.next++
-	a := &attempt{number: n, promise: true, base: snap.TID(), oid: w.oids[n%len(w.oids)], size: 40}
-	w.attempts(a)
-	return &storage.Commit{Base: snap, Records: []storage.Record{{OID: a.oid, Class: w.class, Codec: storage.CodecMsgpack, Payload: payload(n, a.base, 40)}}}
 }
 
 // TestCrashRestoreBeforeRaise: A has synced its commit and is about to raise

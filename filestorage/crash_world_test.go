@@ -1,39 +1,57 @@
 package filestorage
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"log/slog"
+	"maps"
+	"math/rand/v2"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
 
 	"github.com/durusdb/durus/storage"
+	"github.com/durusdb/durus/vfs"
 	"github.com/durusdb/durus/vfs/mem"
 )
 
-// A world is one simulated disk with up to three processes that have one
-// database open, and what the outside has been told: which commits were
-// acknowledged and what Views returned. A power cut must not take any of it
-// back.
+// A world is one simulated disk with some processes that have one database
+// open, and what the outside has been told: which commits were acknowledged
+// and what Views returned. A power cut must not take any of it back.
 type world struct {
 	disk  *mem.Disk
+	over  func(vfs.FS) vfs.FS // what each process puts over its files; nil: nothing
 	clock atomic.Int64
 	procs map[string]*proc
-	next  int                      // number of the next commit
-	made  map[storage.TID]*attempt // every transaction that was ever appended
-	tids  map[int]storage.TID      // by number
-	must  map[storage.TID]string   // what has to survive, and why
-	oids  []storage.OID            // the objects that commits write to
-	given map[storage.OID]string   // object ids that NewOID returned, to whom
-	class storage.ClassID
-	err   error // the first promise broken while the world ran
+	next  int                    // number of the next commit
+	made  map[int]*attempt       // every transaction that was ever appended, by number
+	tids  map[int]storage.TID    // of those that were told to be there
+	must  map[storage.TID]string // what has to survive, and why
+	oids  []storage.OID          // the objects that commits write to
+	given map[storage.OID]string // object ids that NewOID returned, to whom
+	class storage.ClassID        // its name is className
+	err   error                  // the first promise broken while the world ran
+	rnd   *rand.Rand             // of random steps; nil where there are none
+
+	// Only random workloads go on so long that these matter.
+	unsure   bool // a sync has failed, and not everybody may have noticed
+	unmarked bool // the lock file was deleted, and with it the mark
+
+	recoveries int  // how many power cuts there were
+	noting     bool // a recovery notes what it tells the outside
+
+	// observer is asked by disk.Hook: over an asynchronous storage operations
+	// may still be under way when nobody waits for them, so the hook itself
+	// stays what it is.
+	observer atomic.Pointer[observer]
 }
+
+type observer func(mem.Op) mem.Action
 
 // attempt is a commit that may have reached the file.
 type attempt struct {
@@ -41,7 +59,12 @@ type attempt struct {
 	promise bool
 	base    storage.TID // the newest transaction that it saw
 	oid     storage.OID
-	size    int
+	payload []byte
+	class   string // of the object, by name
+}
+
+func (a *attempt) record(class storage.ClassID) storage.Record {
+	return storage.Record{OID: a.oid, Class: class, Codec: storage.CodecMsgpack, Payload: a.payload}
 }
 
 // proc is a process with its handle.
@@ -52,20 +75,56 @@ type proc struct {
 	sync storage.SyncPolicy
 }
 
-const worldPath = "/db"
+const (
+	worldPath = "/db"
+	className = "crash.Thing"
+)
 
-var quiet = slog.New(slog.NewTextHandler(io.Discard, nil))
+var quiet = slog.New(slog.DiscardHandler)
 
 func (w *world) now() time.Time { return time.UnixMicro(w.clock.Add(1000)) }
 
 func (w *world) options(fs *mem.Process, policy storage.SyncPolicy) Options {
-	return Options{FS: fs, Sync: policy, Logger: quiet, Foreground: true, Now: w.now, LockTimeout: time.Second}
+	opts := Options{FS: fs, Sync: policy, Logger: quiet, Foreground: true, Now: w.now, LockTimeout: time.Second}
+	if w.over != nil {
+		opts.FS = w.over(fs)
+	}
+	return opts
 }
 
 func newWorld(d *mem.Disk) *world {
-	w := &world{disk: d, procs: map[string]*proc{}, made: map[storage.TID]*attempt{}, tids: map[int]storage.TID{}, must: map[storage.TID]string{}, given: map[storage.OID]string{}}
+	w := &world{procs: map[string]*proc{}, made: map[int]*attempt{}, tids: map[int]storage.TID{}, must: map[storage.TID]string{}, given: map[storage.OID]string{}}
 	w.clock.Store(1_700_000_000_000_000)
+	w.live(d)
 	return w
+}
+
+// live puts the world on a disk on which nobody has done anything.
+func (w *world) live(d *mem.Disk) {
+	w.disk = d
+	d.Hook = w.observe
+}
+
+func (w *world) observe(op mem.Op) mem.Action {
+	if o := w.observer.Load(); o != nil {
+		return (*o)(op)
+	}
+	return mem.Proceed()
+}
+
+// watch sets who is asked before every operation. The function that it returns
+// puts back who was asked before.
+func (w *world) watch(o observer) (restore func()) {
+	old := w.observer.Swap(&o)
+	return func() { w.observer.Store(old) }
+}
+
+// asked asks who is asked now.
+func (w *world) asked() observer {
+	if o := w.observer.Load(); o != nil {
+		return *o
+	}
+	return func(mem.Op) mem.Action { return mem.Proceed() }
 }
 
 // baseWorld creates a database with a class and a few object ids, all on the
@@ -77,7 +136,7 @@ func baseWorld() (*mem.Image, *world, error) {
 		return nil, nil, err
 	}
 	ctx := context.Background()
-	if w.class, err = p.s.ClassID(ctx, "crash.Thing"); err != nil {
+	if w.class, err = p.s.ClassID(ctx, className); err != nil {
 		return nil, nil, err
 	}
 	for range 4 {
@@ -104,15 +163,9 @@ func (w *world) fork(im *mem.Image) *world {
 	n := newWorld(im.Disk())
 	n.clock.Store(w.clock.Load())
 	n.next, n.class, n.oids = w.next, w.class, slices.Clone(w.oids)
-	for k, v := range w.made {
-		n.made[k] = v
-	}
-	for k, v := range w.must {
-		n.must[k] = v
-	}
-	for k, v := range w.given {
-		n.given[k] = v
-	}
+	maps.Copy(n.made, w.made)
+	maps.Copy(n.must, w.must)
+	maps.Copy(n.given, w.given)
 	return n
 }
 
@@ -122,13 +175,17 @@ func (w *world) open(name string, policy storage.SyncPolicy) (*proc, error) {
 		return p, nil
 	}
 	p := &proc{name: name, fs: w.disk.Process(name), sync: policy}
-	s, err := Open(worldPath, w.options(p.fs, policy))
-	if err != nil {
+	if err := w.start(p); err != nil {
 		return nil, fmt.Errorf("%s: open: %w", name, err)
 	}
-	p.s = s
 	w.procs[name] = p
 	return p, nil
+}
+
+// start opens the database in a process.
+func (w *world) start(p *proc) (err error) {
+	p.s, err = Open(worldPath, w.options(p.fs, p.sync))
+	return err
 }
 
 func (w *world) broken(format string, args ...any) {
@@ -161,79 +218,108 @@ func (w *world) commit(p *proc, size int) (acked bool, err error) {
 }
 
 func (w *world) commitOn(p *proc, snap storage.Snapshot, size int) (acked bool, err error) {
+	return w.submit(p, w.propose(p, snap, size))
+}
+
+// attempt returns the commit with a number, nil if nobody has made it.
+func (w *world) attempt(number int) *attempt { return w.made[number] }
+
+// propose makes the next commit without running it.
+func (w *world) propose(p *proc, snap storage.Snapshot, size int) *storage.Commit {
 	n := w.next
 	w.next++
-	a := &attempt{number: n, promise: p.sync == storage.SyncAlways, base: snap.TID(), oid: w.oids[n%len(w.oids)], size: max(size, 16)}
-	rec := storage.Record{OID: a.oid, Class: w.class, Codec: storage.CodecMsgpack, Payload: payload(n, a.base, size)}
-	w.attempts(a)
-	tid, err := p.s.Commit(context.Background(), &storage.Commit{Base: snap, Records: []storage.Record{rec}})
+	a := &attempt{number: n, promise: p.sync == storage.SyncAlways, base: snap.TID(), oid: w.oids[n%len(w.oids)], class: className}
+	a.payload = payload(n, a.base, size)
+	w.made[n] = a
+	return &storage.Commit{Base: snap, Records: []storage.Record{a.record(w.class)}}
+}
+
+// submit runs a commit of p that was proposed.
+func (w *world) submit(p *proc, c *storage.Commit) (acked bool, err error) {
+	tid, err := p.s.Commit(context.Background(), c)
 	if err != nil {
 		return false, err
 	}
-	w.tids[n] = tid
+	a := w.attempt(int(binary.LittleEndian.Uint64(c.Records[0].Payload)))
+	w.tids[a.number] = tid
 	if a.promise {
-		w.require(p, tid, p.s.current().state.Load().end, fmt.Sprintf("commit %d of %s was acknowledged", n, p.name))
+		w.require(p, tid, p.s.current().state.Load().end, fmt.Sprintf("commit %d of %s was acknowledged", a.number, p.name))
 	}
 	return true, nil
 }
 
-// attempts notes a commit by its number; its TID is known when it is found.
-func (w *world) attempts(a *attempt) { w.made[storage.TID(a.number)|attemptBit] = a }
-
-const attemptBit = 1 << 62
-
-func (w *world) attempt(number int) *attempt { return w.made[storage.TID(number)|attemptBit] }
-
 // require notes that tid and all before it, as the file of p has them up to
-// end, must survive.
+// end, must survive, as far as somebody promised it.
 func (w *world) require(p *proc, tid storage.TID, end int64, why string) {
 	chain, err := readChain(p.s.current(), end)
+	if errors.Is(err, mem.ErrKilled) { // as soon as it had told
+		chain, err = w.readDisk(p.s.current(), end)
+	}
 	if err != nil {
 		w.broken("%s: %v", why, err)
 		return
 	}
 	last := -1
 	for i, t := range chain {
-		if t.TID <= tid && w.promised(t) {
+		if a := w.attempt(t.number); t.TID <= tid && a != nil && a.promise {
 			last = i
 		}
 	}
-	for _, t := range chain[:last+1] {
+	w.keep(chain[:last+1], why)
+}
+
+func (w *world) keep(txns []txn, why string) {
+	for _, t := range txns {
 		if _, ok := w.must[t.TID]; !ok {
 			w.must[t.TID] = why
 		}
 	}
 }
 
-func (w *world) promised(t txn) bool {
-	a := w.attempt(t.number)
-	return a != nil && a.promise
-}
-
 // view is a View of p: everything that must survive must be in it (a View
 // that begins after an acknowledgement shows it), and what it shows must
 // survive from now on.
+//
+// Two things are allowed after a failed sync. A handle that was not told of it
+// yet and has lost the mark as well cannot know at once what is durable; its
+// next View does. And one may have seen frames that nobody has promised and the
+// disk has lost, with the rest of the file as it was: it notices when it is to
+// vouch for them.
 func (w *world) view(p *proc) error {
+	missing, err := w.viewOnce(p)
+	switch {
+	case missing != nil && w.unsure && w.unmarked:
+		missing, err = w.viewOnce(p)
+	case w.unsure && (errors.Is(err, errDiffers) || errors.Is(err, storage.ErrCorrupt)):
+		told := p.s.Sync(background)
+		for range 2 {
+			if errors.Is(told, syscall.EIO) {
+				told = p.s.Sync(background)
+			}
+		}
+		if !errors.Is(told, storage.ErrRewound) {
+			return fmt.Errorf("%w, and its Sync ends with %v", err, told)
+		}
+		missing, err = w.viewOnce(p)
+	}
+	if missing != nil {
+		w.broken("a View of %s does not show everything: %w", p.name, missing)
+	}
+	return err
+}
+
+func (w *world) viewOnce(p *proc) (missing, err error) {
 	snap, err := p.s.Begin(context.Background(), false)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer snap.Release()
 	shown, err := w.read(snap.(*snapshot))
 	if err != nil {
-		return err
-	}
-	seen := map[storage.TID]bool{}
-	for _, t := range shown {
-		seen[t.TID] = true
-	}
-	for tid, why := range w.must {
-		if !seen[tid] {
-			w.broken("a View of %s does not show transaction %d: %s", p.name, tid, why)
-		}
+		return nil, err
 	}
 	w.require(p, snap.TID(), snap.(*snapshot).end, "a View of "+p.name+" showed it")
-	return nil
+	return w.missing(shown), nil
 }
 
 // txn is a transaction as it was found in a file.
@@ -250,325 +336,90 @@ func (w *world) read(sn *snapshot) ([]txn, error) {
 	if err != nil {
 		return nil, sn.l.damaged(0, storage.Position(sn.end), err.Error())
 	}
-	seen := map[storage.TID]bool{0: true}
-	last := map[storage.OID]int{}
-	for _, t := range chain {
+	newest := make([]*attempt, len(w.oids)) // by object
+	for i, t := range chain {
 		a := w.attempt(t.number)
-		switch {
-		case a == nil:
+		if a == nil {
 			return nil, fmt.Errorf("transaction %d holds what nobody wrote (number %d)", t.TID, t.number)
-		case a.base != t.base || !seen[t.base]:
+		}
+		if a.base != t.base || t.base != 0 && !slices.ContainsFunc(chain[:i], func(b txn) bool { return b.TID == t.base }) {
 			return nil, fmt.Errorf("transaction %d (number %d) saw %d, which is not before it", t.TID, t.number, t.base)
 		}
-		seen[t.TID] = true
-		last[a.oid] = t.number
+		newest[slices.Index(w.oids, a.oid)] = a
 	}
-	for oid, n := range last {
-		pos, err := sn.Find(oid)
-		if err != nil {
-			return nil, fmt.Errorf("object %d: %w", oid, err)
+	for _, a := range newest {
+		if a == nil {
+			continue
 		}
-		r, err := sn.Read(oid, pos)
-		if err != nil {
+		if err := w.readObject(sn, a); err != nil {
 			return nil, err
-		}
-		if a := w.attempt(n); !slices.Equal(r.Payload, payload(n, a.base, a.size)) {
-			return nil, fmt.Errorf("object %d does not hold what commit %d wrote", oid, n)
 		}
 	}
 	return chain, nil
 }
 
+// errDiffers: the index leads elsewhere than the frames of the file.
+var errDiffers = errors.New("the index and the frames differ")
+
+// readObject reads the object that an attempt was the last one to write.
+func (w *world) readObject(sn *snapshot, a *attempt) error {
+	pos, err := sn.Find(a.oid)
+	if errors.Is(err, storage.ErrNotFound) {
+		return fmt.Errorf("%w: object %d, which commit %d wrote, is not there", errDiffers, a.oid, a.number)
+	}
+	if err != nil {
+		return fmt.Errorf("object %d: %w", a.oid, err)
+	}
+	r, err := sn.Read(a.oid, pos)
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(r.Payload, a.payload) {
+		return fmt.Errorf("%w: object %d does not hold what commit %d wrote", errDiffers, a.oid, a.number)
+	}
+	if name, _ := sn.ClassName(r.Class); name != a.class {
+		return fmt.Errorf("object %d is a %q and was written as a %q", a.oid, name, a.class)
+	}
+	return nil
+}
+
+var chainBuffers = sync.Pool{New: func() any { return new([]byte) }}
+
 // readChain reads the transactions of a file up to end.
 func readChain(l *lineage, end int64) ([]txn, error) {
-	var out []txn
-	sc := scanner{salt: l.header.Salt, win: &window{file: l.file, size: end}}
-	for pos := int64(headerSize); pos < end; {
+	buf := chainBuffers.Get().(*[]byte)
+	defer chainBuffers.Put(buf)
+	n := int(end - headerSize)
+	*buf = slices.Grow((*buf)[:0], n)[:n]
+	if n, err := l.file.ReadAt(*buf, headerSize); n < len(*buf) {
+		return nil, fmt.Errorf("%d bytes instead of %d: %w", n, len(*buf), err)
+	}
+	return parseChain(*buf, l.header.Salt)
+}
+
+// readDisk is readChain for a process that cannot read any more.
+func (w *world) readDisk(l *lineage, end int64) ([]txn, error) {
+	b, err := w.disk.ReadFile(worldPath)
+	if err != nil {
+		return nil, err
+	}
+	return parseChain(b[headerSize:end], l.header.Salt)
+}
+
+// parseChain finds the transactions in what follows the header of a file.
+func parseChain(b []byte, salt uint64) ([]txn, error) {
+	out := make([]txn, 0, 8)
+	sc := scanner{salt: salt, win: memWindow(b, headerSize)}
+	for pos := int64(headerSize); pos < headerSize+int64(len(b)); {
 		f, v, reason, err := sc.next(chain{pos: pos}, false, true)
 		if err != nil || v != verdictWhole {
 			return nil, fmt.Errorf("frame at byte %d: %v %s", pos, err, reason)
 		}
 		for i := range f.records {
-			b, err := sc.body.bytes(int64(f.recordPos(i)), recordHeaderSize+16)
-			if err != nil {
-				return nil, err
-			}
-			b = b[recordHeaderSize:]
+			b := b[int64(f.recordPos(i))-headerSize+recordHeaderSize:]
 			out = append(out, txn{f.tid, int(binary.LittleEndian.Uint64(b)), storage.TID(binary.LittleEndian.Uint64(b[8:]))})
 		}
 		pos = f.end()
 	}
 	return out, nil
-}
-
-// judge is the oracle: on the disk as a power cut left it, a process that
-// opens the database finds all that must be there and nothing in part, can
-// commit, and leaves a file that verifies.
-func (w *world) judge(im *mem.Image) error {
-	d := im.Disk()
-	clock := w.clock.Load() + 1_000_000
-	ctx := context.Background()
-	open := func(policy storage.SyncPolicy) (*Storage, error) {
-		opts := w.options(d.Process("R"), policy)
-		opts.Now = func() time.Time { clock += 1000; return time.UnixMicro(clock) }
-		return Open(worldPath, opts)
-	}
-	s, err := open(storage.SyncAlways)
-	if err != nil {
-		return fmt.Errorf("open: %w", err)
-	}
-	snap, err := s.Begin(ctx, false)
-	if err != nil {
-		return fmt.Errorf("view: %w", err)
-	}
-	shown, err := w.read(snap.(*snapshot))
-	if err != nil {
-		return err
-	}
-	snap.Release()
-	seen := map[storage.TID]bool{}
-	for _, t := range shown {
-		seen[t.TID] = true
-	}
-	for tid, why := range w.must {
-		if !seen[tid] {
-			return fmt.Errorf("transaction %d is lost: %s", tid, why)
-		}
-	}
-	snap, err = s.Begin(ctx, true)
-	if err != nil {
-		return fmt.Errorf("begin: %w", err)
-	}
-	oid, err := s.NewOID(ctx)
-	if err != nil {
-		return fmt.Errorf("new oid: %w", err)
-	}
-	if who, ok := w.given[oid]; ok && w.used(shown, oid) {
-		return fmt.Errorf("object id %d is given out twice, before to %s", oid, who)
-	}
-	tid, err := s.Commit(ctx, &storage.Commit{Base: snap, Records: []storage.Record{{OID: w.oids[0], Class: w.class, Codec: storage.CodecMsgpack, Payload: payload(1<<30, snap.TID(), 16)}}})
-	if err != nil {
-		return fmt.Errorf("commit: %w", err)
-	}
-	snap.Release()
-	if err := s.Close(); err != nil {
-		return fmt.Errorf("close: %w", err)
-	}
-	if s, err = open(storage.SyncAlways); err != nil {
-		return fmt.Errorf("open again: %w", err)
-	}
-	defer s.Close()
-	if last, err := s.LastTID(); err != nil || last != tid {
-		return fmt.Errorf("after reopening the last transaction is %d, %v; want %d", last, err, tid)
-	}
-	r, err := s.Verify(ctx, nil)
-	if err != nil {
-		return fmt.Errorf("verify: %w", err)
-	}
-	if !r.OK() || r.Tail != 0 {
-		return fmt.Errorf("verify: %v, tail %d", r.Problems, r.Tail)
-	}
-	return nil
-}
-
-// used reports whether an object id stands in a transaction that survived. An
-// id whose lease was lost with everything that used it may come again.
-func (w *world) used(shown []txn, oid storage.OID) bool {
-	for _, t := range shown {
-		if a := w.attempt(t.number); a != nil && a.oid == oid {
-			return true
-		}
-	}
-	return w.given[oid] == "base"
-}
-
-// step is one operation of a workload.
-type step struct {
-	name string
-	run  func(w *world) error
-}
-
-// expected are errors that a step may end with: the outcome is unknown, or
-// the file was rewound by what a failed sync lost.
-func expected(err error) bool {
-	return err == nil || errors.Is(err, storage.ErrUnknownOutcome) || errors.Is(err, storage.ErrRewound) || errors.Is(err, storage.ErrConflict) || errors.Is(err, syscall.EIO)
-}
-
-// again runs f once more when the file was rewound: the next transaction sees
-// the new history.
-func again(f func() error) error {
-	err := f()
-	if errors.Is(err, storage.ErrRewound) {
-		err = f()
-	}
-	return err
-}
-
-func (w *world) commitStep(name string, policy storage.SyncPolicy, size int) error {
-	return again(func() error {
-		p, err := w.open(name, policy)
-		if err != nil {
-			return err
-		}
-		_, err = w.commit(p, size)
-		return err
-	})
-}
-
-var steps = []step{
-	{"small", func(w *world) error { return w.commitStep("A", storage.SyncAlways, 40) }},
-	{"9KiB", func(w *world) error { return w.commitStep("A", storage.SyncAlways, 9<<10) }},
-	{"small of B", func(w *world) error { return w.commitStep("B", storage.SyncAlways, 40) }},
-	{"two before any sync", twoBeforeSync},
-	{"failed sync", func(w *world) error { return w.failedSync(false) }},
-	{"failed sync, evicted", func(w *world) error { return w.failedSync(true) }},
-	{"no promise", func(w *world) error { return w.commitStep("N", storage.SyncNever, 40) }},
-	{"aborted", aborted},
-	{"lease", lease1},
-	{"reopen", reopen},
-	{"view", func(w *world) error { return w.viewStep("V") }},
-	{"lock file deleted", func(w *world) error {
-		if err := w.disk.Remove(lockName(worldPath)); !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-		return nil
-	}},
-	{"view of A", func(w *world) error { return w.viewStep("A") }},
-}
-
-func (w *world) viewStep(name string) error {
-	return again(func() error {
-		p, err := w.open(name, storage.SyncAlways)
-		if err != nil {
-			return err
-		}
-		return w.view(p)
-	})
-}
-
-// twoBeforeSync: A and B append one commit each, then A syncs, then B.
-func twoBeforeSync(w *world) error {
-	a, err := w.open("A", storage.SyncAlways)
-	if err != nil {
-		return err
-	}
-	b, err := w.open("B", storage.SyncAlways)
-	if err != nil {
-		return err
-	}
-	// B is ready before, so that its first sync is that of its commit.
-	if err := again(func() error { return w.view(b) }); !expected(err) {
-		return err
-	}
-	stopped := make(chan struct{})
-	inner := w.disk.Hook
-	first := true
-	w.disk.Hook = func(op mem.Op) mem.Action {
-		if op.Process == "A" && op.Kind == mem.OpSync && first {
-			first = false
-			if inner != nil {
-				inner(op)
-			}
-			close(stopped)
-			return mem.Stop()
-		}
-		if inner != nil {
-			return inner(op)
-		}
-		return mem.Proceed()
-	}
-	done := make(chan error, 1)
-	go func() {
-		_, err := w.commit(a, 40)
-		done <- err
-	}()
-	select {
-	case <-stopped:
-	case err := <-done: // it ended without a sync
-		w.disk.Hook = inner
-		return err
-	}
-	_, errB := w.commit(b, 40)
-	a.fs.Continue()
-	errA := <-done
-	w.disk.Hook = inner
-	if !expected(errA) {
-		return errA
-	}
-	return errB
-}
-
-func (w *world) failedSync(evict bool) error {
-	p, err := w.open("A", storage.SyncAlways)
-	if err != nil {
-		return err
-	}
-	remove := w.disk.Inject(mem.Fault{Kinds: []mem.Kind{mem.OpSync}, Process: "A", Name: worldPath, Action: mem.FailSync(syscall.EIO, nil)})
-	_, err = w.commit(p, 40)
-	remove()
-	if evict {
-		if err := w.disk.Evict(worldPath, 0, -1); err != nil {
-			return err
-		}
-	}
-	return err
-}
-
-// aborted: a commit that loses against another one, of the same process.
-func aborted(w *world) error {
-	p, err := w.open("A", storage.SyncAlways)
-	if err != nil {
-		return err
-	}
-	ctx := context.Background()
-	snap, err := p.s.Begin(ctx, true)
-	if err != nil {
-		return err
-	}
-	defer snap.Release()
-	if _, err := w.commit(p, 40); !expected(err) {
-		return err
-	} else if err != nil {
-		return nil
-	}
-	oid := w.attempt(w.next - 1).oid
-	_, err = p.s.Commit(ctx, &storage.Commit{Base: snap, Records: []storage.Record{{OID: oid, Class: w.class, Payload: payload(1<<29, 0, 16)}}})
-	if !errors.Is(err, storage.ErrConflict) {
-		w.broken("a commit on an old snapshot ended with %v", err)
-	}
-	return nil
-}
-
-func lease1(w *world) error {
-	for _, name := range []string{"A", "B"} {
-		p, err := w.open(name, storage.SyncAlways)
-		if err != nil {
-			return err
-		}
-		for range 5 {
-			oid, err := p.s.NewOID(context.Background())
-			if err != nil {
-				return err
-			}
-			if who, ok := w.given[oid]; ok {
-				w.broken("object id %d was given to %s and %s", oid, who, name)
-			}
-			w.given[oid] = name
-		}
-	}
-	return nil
-}
-
-func reopen(w *world) error {
-	if p := w.procs["A"]; p != nil {
-		delete(w.procs, "A")
-		if err := p.s.Close(); !expected(err) {
-			return err
-		}
-	}
-	p, err := w.open("A", storage.SyncAlways)
-	if err != nil {
-		return err
-	}
-	return again(func() error { return w.view(p) })
 }

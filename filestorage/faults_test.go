@@ -13,7 +13,10 @@ import (
 	"time"
 
 	"github.com/durusdb/durus/storage"
+	"github.com/durusdb/durus/vfs"
+	"github.com/durusdb/durus/vfs/fault"
 	"github.com/durusdb/durus/vfs/mem"
+	"github.com/durusdb/durus/vfs/wrap"
 )
 
 // job is something a process does with a database, in which operations fail.
@@ -24,12 +27,13 @@ type job struct {
 
 // patient is the process in which operations fail.
 type patient struct {
-	fs  *mem.Process
+	fs  vfs.FS
 	s   *Storage // open, unless the job opens it
 	oid storage.OID
 
-	acked []string // states that were acknowledged, oldest first
-	tried []string // and those that were not
+	first storage.TID // of the commit that everybody has seen
+	acked []string    // states that were acknowledged, oldest first
+	tried []string    // and those that were not
 }
 
 func (h *patient) commit(text string) error {
@@ -105,6 +109,30 @@ var jobs = []job{
 		}
 		return nil
 	}},
+	{"last transaction", func(h *patient) error { _, err := h.s.LastTID(); return err }},
+	{"committed", func(h *patient) error {
+		ok, err := h.s.Committed(h.first)
+		if err == nil && !ok {
+			err = fmt.Errorf("Committed does not know transaction %s: %w", h.first, errWrong)
+		}
+		return err
+	}},
+	{"stats", func(h *patient) error { _ = h.s.Stats(); return nil }},
+	{"overview", func(h *patient) error {
+		o, err := h.s.Overview(background, nil)
+		if err == nil && (o.Damage != nil || o.Objects == 0) {
+			err = fmt.Errorf("Overview finds %d objects, %v: %w", o.Objects, o.Damage, errWrong)
+		}
+		return err
+	}},
+	{"lock state", func(h *patient) error {
+		st, err := h.s.LockState(background)
+		if err == nil && (!st.Exists || st.Holder != 0) {
+			err = fmt.Errorf("LockState is %+v: %w", st, errWrong)
+		}
+		return err
+	}},
+	{"history", history},
 	{"hold", func(h *patient) error {
 		hold, err := h.s.Hold(background, time.Hour)
 		if err == nil {
@@ -120,41 +148,123 @@ var jobs = []job{
 	}},
 }
 
+// history looks at what there was, as tools do.
+func history(h *patient) error {
+	snap, damage, err := h.s.Examine(background)
+	if err != nil {
+		return err
+	}
+	defer snap.Release()
+	if damage != nil {
+		return fmt.Errorf("Examine finds %v: %w", damage, errWrong)
+	}
+	for _, newestFirst := range []bool{false, true} {
+		n := 0
+		for _, err := range h.s.History(snap, 0, 1<<62, newestFirst) {
+			if err != nil {
+				return err
+			}
+			n++
+		}
+		if n == 0 {
+			return fmt.Errorf("History is empty: %w", errWrong)
+		}
+	}
+	for _, err := range h.s.Revisions(snap, h.oid) {
+		if err != nil {
+			return err
+		}
+	}
+	_, err = h.s.ClassOf(snap, h.oid)
+	return err
+}
+
 // errWrong marks answers that are worse than errors.
 var errWrong = errors.New("a wrong answer")
 
-// TestEveryOperationFails lets the n-th operation fail, for n = 1, 2, 3 ...
-// until none does; once or from then on; without having happened, or having
-// happened and reported as failed. The answer is an error that Is EIO and never
-// one of damage; no lock is left behind, nothing acknowledged is lost, nothing
-// committed is cut off, and the database is usable by the handle and by others.
-// S18 S60 F5 F7 D10 D14 N16
-func TestEveryOperationFails(t *testing.T) {
-	before := runtime.NumGoroutine()
-	im, oid := faultyBase(t)
-	tried := 0
-	for _, j := range jobs {
-		for _, behind := range []bool{false, true} { // does it find frames of others?
-			for _, times := range []int{1, -1} {
-				for _, after := range []bool{false, true} {
-					for n := 1; ; n++ {
-						fired, err := failNth(im, oid, j, n, times, after, behind)
-						if err != nil {
-							t.Errorf("%s, operation %d fails (times %d, after it happened %v, frames to follow %v): %v", j.name, n, times, after, behind, err)
-							break
-						}
-						if !fired {
-							break
-						}
-						tried++
-					}
-				}
+// injection is a place where operations are made to fail.
+type injection struct {
+	name string
+	over func(p *mem.Process) (fsys vfs.FS, arm armer)
+}
+
+// armer lets the n-th operation fail, times of them or, with -1, all from then
+// on, before or after they happen. disarm ends that, and tells whether one has
+// failed and whether that was a sync of which other processes are told as well.
+type armer func(n, times int, after bool) (disarm func() (fired, synced bool))
+
+// systemCalls fail as they do in a kernel.
+func systemCalls(p *mem.Process) (vfs.FS, armer) {
+	return p, func(n, times int, after bool) func() (fired, synced bool) {
+		d, seen, fired, synced := p.Disk(), 0, false, false
+		d.Hook = func(op mem.Op) mem.Action {
+			if op.Process != p.Name() || !slices.Contains(mayFail, op.Kind) {
+				return mem.Proceed()
 			}
+			if seen++; seen < n || times > 0 && seen >= n+times {
+				return mem.Proceed()
+			}
+			fired, synced = true, synced || op.Kind == mem.OpSync
+			if after {
+				return mem.FailAfter(syscall.EIO)
+			}
+			return mem.Fail(syscall.EIO)
+		}
+		return func() (bool, bool) {
+			d.Hook = nil
+			return fired, synced
 		}
 	}
-	t.Logf("%d faults", tried)
-	if tried < 500 {
-		t.Fatal("the faults did not reach what they should")
+}
+
+// storageCalls fail between the storage and the wrappers that over puts there.
+func storageCalls(over func(vfs.FS) vfs.FS) func(p *mem.Process) (vfs.FS, armer) {
+	return func(p *mem.Process) (vfs.FS, armer) {
+		calls := fault.New(p, 1)
+		return over(calls), func(n, times int, after bool) func() (fired, synced bool) {
+			remove := calls.Add(fault.Rule{Ops: mayFailCalls, Nth: n, Times: times, After: after, Effect: fault.Fail(syscall.EIO)})
+			return func() (bool, bool) { return remove() > 0, false }
+		}
+	}
+}
+
+// mayFail are the operations that can fail on a real system. Giving back a
+// lock and a latch is not among them: the kernel does it when all else fails.
+var mayFail = []mem.Kind{mem.OpOpen, mem.OpCreate, mem.OpRead, mem.OpSize, mem.OpStat, mem.OpAppend, mem.OpRewrite, mem.OpWrite,
+	mem.OpTruncate, mem.OpSync, mem.OpRename, mem.OpLink, mem.OpRemove, mem.OpSyncDir, mem.OpTryLock, mem.OpLock, mem.OpLatch, mem.OpReadMark, mem.OpWriteMark}
+
+// mayFailCalls are the same for calls of a storage. A failing Stat of a file is
+// left to the system: it is how an asynchronous storage opens the file.
+const mayFailCalls = wrap.All &^ (wrap.Props | wrap.Holder | wrap.FileStat | wrap.Unlock | wrap.LockClose | wrap.Close | wrap.Abort)
+
+// TestEveryOperationFails lets the n-th operation fail, for n = 1, 2, 3 ...
+// until none does; once or from then on; without having happened, or having
+// happened and reported as failed; in the system, and in the storage below each
+// stack of wrappers. The answer is an error that Is EIO and never one of damage;
+// no lock is left behind, nothing acknowledged is lost, nothing committed is cut
+// off, the database is usable by the handle and by others, and when they are
+// closed nothing is open. S18 S60 F5 F7 D10 D14 N16 B3
+func TestEveryOperationFails(t *testing.T) {
+	before := runtime.NumGoroutine()
+	im, oid, first := faultyBase(t)
+	places := []injection{{"system", systemCalls}}
+	for _, st := range stacks {
+		if st.name == "async over latency" && !tortured() {
+			continue // as async, and slow
+		}
+		places = append(places, injection{"storage below " + st.name, storageCalls(st.over)})
+	}
+	for i, place := range places {
+		t.Run(place.name, func(t *testing.T) {
+			tried := 0
+			for _, j := range jobs {
+				tried += failEach(t, place, j, patient{oid: oid, first: first}, im, i == 0 || tortured())
+			}
+			t.Logf("%d faults", tried)
+			if tried < 100 {
+				t.Fatal("the faults did not reach what they should")
+			}
+		})
 	}
 	for i := 0; runtime.NumGoroutine() > before; i++ {
 		if i == 200 {
@@ -165,12 +275,40 @@ func TestEveryOperationFails(t *testing.T) {
 	}
 }
 
-func faultyBase(t *testing.T) (*mem.Image, storage.OID) {
+// failEach lets each operation of a job fail, in all ways if everyWay, and
+// returns how many did.
+func failEach(t *testing.T, place injection, j job, h patient, im *mem.Image, everyWay bool) (tried int) {
+	for _, behind := range []bool{false, true} { // does it find frames of others?
+		for _, times := range []int{1, -1} {
+			for _, after := range []bool{false, true} {
+				if !everyWay && (!behind || times < 0) {
+					continue
+				}
+				for n := 1; ; n++ {
+					patient := h
+					fired, err := patient.failNth(im, place, j, n, times, after, behind)
+					if err != nil {
+						t.Errorf("%s, operation %d fails (times %d, after it happened %v, frames to follow %v): %v", j.name, n, times, after, behind, err)
+						break
+					}
+					if !fired {
+						break
+					}
+					tried++
+				}
+			}
+		}
+	}
+	return tried
+}
+
+func faultyBase(t *testing.T) (im *mem.Image, oid storage.OID, first storage.TID) {
 	t.Helper()
-	im, oid := two(t)
+	im, oid = two(t)
 	d := im.Disk()
 	s := opened(t, worldPath, simulated(d.Process("A")))
-	if _, err := edit(s, oid, "first"); err != nil {
+	first, err := edit(s, oid, "first")
+	if err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Close(); err != nil {
@@ -178,17 +316,19 @@ func faultyBase(t *testing.T) (*mem.Image, storage.OID) {
 	}
 	d.SyncAll()
 	for im := range d.Images(mem.Options{Models: mem.M2}) {
-		return im, oid
+		return im, oid, first
 	}
 	t.Fatal("no image")
-	return nil, 0
+	return nil, 0, 0
 }
 
 // failNth runs a job in which one operation, or all from one on, fail.
-func failNth(im *mem.Image, oid storage.OID, j job, n, times int, after, behind bool) (fired bool, err error) {
+func (h *patient) failNth(im *mem.Image, place injection, j job, n, times int, after, behind bool) (fired bool, err error) {
 	d := im.Disk()
-	h := &patient{fs: d.Process("A"), oid: oid}
-	b, err := Open(worldPath, simulated(d.Process("B")))
+	a, other := d.Process("A"), d.Process("B")
+	fsys, arm := place.over(a)
+	h.fs = fsys
+	b, err := Open(worldPath, simulated(other))
 	if err != nil {
 		return false, err
 	}
@@ -201,7 +341,7 @@ func failNth(im *mem.Image, oid storage.OID, j job, n, times int, after, behind 
 		}
 	}
 	if behind {
-		if _, err := edit(b, oid, "of B"); err != nil {
+		if _, err := edit(b, h.oid, "of B"); err != nil {
 			return false, err
 		}
 		h.acked = append(h.acked, "of B")
@@ -210,35 +350,15 @@ func failNth(im *mem.Image, oid storage.OID, j job, n, times int, after, behind 
 	if err != nil {
 		return false, err
 	}
-	seen, inSync := 0, false
-	d.Hook = func(op mem.Op) mem.Action {
-		if op.Process != "A" || !slices.Contains(mayFail, op.Kind) {
-			return mem.Proceed()
-		}
-		if seen++; seen < n || times > 0 && seen >= n+times {
-			return mem.Proceed()
-		}
-		fired, inSync = true, inSync || op.Kind == mem.OpSync
-		if after {
-			return mem.FailAfter(syscall.EIO)
-		}
-		return mem.Fail(syscall.EIO)
-	}
+	disarm := arm(n, times, after)
 	jobErr := j.run(h)
-	d.Hook = nil
-	if jobErr != nil {
-		switch {
-		case !fired:
-			return fired, fmt.Errorf("without a fault: %w", jobErr)
-		case errors.Is(jobErr, errWrong), errors.Is(jobErr, storage.ErrCorrupt), errors.Is(jobErr, storage.ErrNotDurus):
-			return fired, jobErr
-		case !errors.Is(jobErr, syscall.EIO):
-			return fired, fmt.Errorf("the error is not EIO: %w", jobErr)
-		}
+	fired, synced := disarm()
+	if err := honest(jobErr, fired); err != nil {
+		return fired, err
 	}
 	// Others come first: no lock is left, nothing acknowledged is missing.
 	err = h.settled(b, "the other process")
-	if inSync && errors.Is(err, syscall.EIO) { // the kernel tells all who have the file open, once
+	if synced && errors.Is(err, syscall.EIO) { // the kernel tells all who have the file open, once
 		h.tried = append(h.tried, "by the other process")
 		err = h.settled(b, "the other process")
 	}
@@ -259,13 +379,35 @@ func failNth(im *mem.Image, oid storage.OID, j job, n, times int, after, behind 
 	if !bytes.HasPrefix(now, whole) {
 		return fired, errors.New("committed bytes were cut off or changed")
 	}
-	return fired, errors.Join(h.s.Close(), b.Close())
+	return fired, errors.Join(h.s.Close(), b.Close(), nothingOpen(a), nothingOpen(other))
 }
 
-// mayFail are the operations that can fail on a real system. Giving back a
-// lock and a latch is not among them: the kernel does it when all else fails.
-var mayFail = []mem.Kind{mem.OpOpen, mem.OpCreate, mem.OpRead, mem.OpSize, mem.OpStat, mem.OpAppend, mem.OpRewrite, mem.OpWrite,
-	mem.OpTruncate, mem.OpSync, mem.OpRename, mem.OpLink, mem.OpRemove, mem.OpSyncDir, mem.OpTryLock, mem.OpLock, mem.OpLatch, mem.OpReadMark, mem.OpWriteMark}
+// honest checks what a job said.
+func honest(err error, fired bool) error {
+	switch {
+	case err == nil:
+		return nil
+	case !fired:
+		return fmt.Errorf("without a fault: %w", err)
+	case errors.Is(err, errWrong), errors.Is(err, storage.ErrCorrupt), errors.Is(err, storage.ErrNotDurus):
+		return err
+	case !errors.Is(err, syscall.EIO):
+		return fmt.Errorf("the error is not EIO: %w", err)
+	}
+	return nil
+}
+
+// nothingOpen checks that a process has neither files nor locks any more. Over
+// an asynchronous storage the last ones are closed a moment later.
+func nothingOpen(p *mem.Process) error {
+	for range 400 {
+		if p.Handles() == (mem.Handles{}) {
+			return nil
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	return fmt.Errorf("when all is closed process %s has open %+v", p.Name(), p.Handles())
+}
 
 // reopened is the handle, opened again if the job closed it or failed to open it.
 func (h *patient) reopened() (*Storage, error) {
@@ -317,7 +459,7 @@ func (h *patient) settled(s *Storage, who string) error {
 // with room again the handle and another one commit. The file grows by whole
 // frames only. F6 S60 N15
 func TestFullDisk(t *testing.T) {
-	im, oid := faultyBase(t)
+	im, oid, _ := faultyBase(t)
 	for _, shape := range shapes {
 		step := int64(1)
 		if shape.size > 1000 && !tortured() {
@@ -429,7 +571,7 @@ func TestFullDiskWhileCreating(t *testing.T) {
 // TestPanicInReadSet: code of the caller that runs within Commit panics, or
 // ends its goroutine. The lock is free and the handle usable. D10 F34
 func TestPanicInReadSet(t *testing.T) {
-	im, oid := faultyBase(t)
+	im, oid, _ := faultyBase(t)
 	for _, goexit := range []bool{false, true} {
 		d := im.Disk()
 		a := opened(t, worldPath, simulated(d.Process("A")))

@@ -42,7 +42,7 @@ var mistakes = []struct {
 	{"a handle does not look at the lock file after raising", "mark.go",
 		"		if gone {\n			if err := l.lock.Reopen()", "		if gone && s == nil {\n			if err := l.lock.Reopen()"},
 	{"the tail is not cut before an append", "lock.go",
-		"if err := l.file.Truncate(l.cur.pos); err != nil {", "if err := error(nil); err != nil {"},
+		"cutErr = l.file.Truncate(l.cur.pos)", "cutErr = error(nil)"},
 	{"an acknowledgement without the mark", "durability.go",
 		"err := s.raise(l, claim, known, incarnation)\n", "_, _ = known, incarnation; l.mu.Lock(); l.raiseBase(claim.end); l.setWarm(true); l.mu.Unlock(); err := error(nil)\n"},
 	{"records are not summed", "scan.go",
@@ -59,6 +59,8 @@ var mistakes = []struct {
 		"	case locked:\n", "	case locked && l == nil:\n"},
 	{"a tail is cut that was marked meanwhile", "lock.go",
 		"ok && now != m && now.salt", "ok && l == nil && now.salt"},
+	{"no sync when the commit before is an hour old", "durability.go", // M10: only a recovery comes so late
+		"if err := l.file.Sync(); err != nil {", "if last := l.cur.ring[(l.cur.frames-2)%64]; last.tid > 0 && claim.tid-last.tid > 3_600_000_000 {\n		} else if err := l.file.Sync(); err != nil {"},
 	{"a lease is not recorded", "lease.go",
 		"b.add(newLeaseDraft(b.chain.high, n))", "le.put(b.l.id, block{b.chain.high, b.chain.high + storage.OID(n)})"},
 }
@@ -98,13 +100,13 @@ func TestCrashFindsMistakes(t *testing.T) {
 			if err := os.WriteFile(list, overlay, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			cmd := exec.Command("go", "test", "-vet=off", "-overlay="+list, "-timeout=90s", "-run", "Crash|Damage|LockFile|FrameStands|Misread|MarkIsRaised", ".")
-			cmd.Env = append(os.Environ(), "DURUS_MISTAKE="+m.name, "DURUS_CRASH_STATES=80000")
+			cmd := exec.Command("go", "test", "-vet=off", "-overlay="+list, "-timeout=90s", "-failfast", "-run", "Crash|Damage|LockFile|FrameStands|Misread|MarkIsRaised", ".")
+			cmd.Env = append(os.Environ(), "DURUS_MISTAKE="+m.name, "DURUS_CRASH_STATES=100000")
 			out, err := cmd.CombinedOutput()
 			switch {
 			case err == nil:
 				t.Errorf("no crash test finds: %s", m.name)
-			case !bytes.Contains(out, []byte("--- FAIL")):
+			case !bytes.Contains(out, []byte("--- FAIL")) && !bytes.Contains(out, []byte("panic: ")):
 				t.Fatalf("it did not run:\n%s", out)
 			default:
 				t.Log(firstFailure(string(out)))

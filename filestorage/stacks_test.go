@@ -2,6 +2,7 @@ package filestorage
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"testing"
@@ -65,6 +66,67 @@ func TestSameBytesOnEveryStack(t *testing.T) {
 				t.Errorf("the mark is %x, and %x without wrappers", gotMark, mark)
 			}
 		})
+	}
+}
+
+// A backup is copied over the database in place, or renamed over it, while a
+// handle with a stack of wrappers has it open and has read everything: the next
+// transaction, or the one after it, shows the state of the backup and nothing of
+// what was read before. B8 F25 F26
+func TestRestoreUnderEveryStack(t *testing.T) {
+	for _, st := range stacks {
+		for _, inPlace := range []bool{true, false} {
+			t.Run(fmt.Sprintf("%s, in place %v", st.name, inPlace), func(t *testing.T) {
+				d := mem.NewDisk()
+				s := opened(t, worldPath, simulated(st.over(d.Process("A"))))
+				first := filled(t, s)
+				other, err := s.NewOID(background)
+				must(t, err)
+				_, err = edit(s, other, "kept")
+				must(t, err)
+				must(t, d.Copy(worldPath, "/backup"))
+				b := opened(t, "/backup", simulated(d.Process("B"))) // has a history of the same shape
+				for i := range 20 {
+					for text, s := range map[string]*Storage{"mine": s, "past": b} {
+						_, err = edit(s, first, fmt.Sprint(text, i, string(make([]byte, 500))))
+						must(t, err)
+					}
+				}
+				_, err = edit(b, other, "kept") // an equal size would be noticed by the next commit only
+				must(t, err)
+				want, err := look(b, first)
+				must(t, err)
+				must(t, b.Close())
+				for _, oid := range []storage.OID{first, other} {
+					_, err = look(s, oid)
+					must(t, err)
+				}
+				if inPlace {
+					b, err := d.ReadFile("/backup")
+					must(t, err)
+					must(t, d.WriteFile(worldPath, b))
+				} else {
+					must(t, d.Rename("/backup", worldPath))
+				}
+				must(t, d.Remove(lockName(worldPath))) // its mark is of the lost history
+				if !inPlace { // who only reads looks at the name now and then, who commits always
+					if _, err := edit(s, first, "lost"); !errors.Is(err, storage.ErrRewound) {
+						t.Fatalf("a commit to a file that was replaced: %v", err)
+					}
+				}
+				for oid, want := range map[storage.OID]string{first: want, other: "kept"} {
+					got, err := look(s, oid)
+					for try := 0; errors.Is(err, storage.ErrRewound) && try < 3; try++ {
+						got, err = look(s, oid)
+					}
+					if err != nil || got != want {
+						t.Errorf("object %s: %.20q, %v; want %.20q", oid, got, err, want)
+					}
+				}
+				must(t, again(func() error { _, err := edit(s, first, "new"); return err }))
+				must(t, clean(s))
+			})
+		}
 	}
 }
 

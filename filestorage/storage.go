@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -303,6 +304,7 @@ func (s *Storage) fault(err error) error {
 	if !s.stale(old) { // an old snapshot met an earlier change
 		return err
 	}
+	vfs.Advise(old.file, vfs.Doubted, 0, math.MaxInt64) // what is cached of it is of another history
 	l, openErr := s.openLineage()
 	if openErr != nil {
 		return errors.Join(err, openErr)

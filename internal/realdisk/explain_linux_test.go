@@ -217,10 +217,8 @@ func (f *possible) model(b []byte) string {
 		return "M4"
 	case f.sized(len(b)) && f.strange(b) < 0:
 		return "M5"
-	case f.grown(b) && len(b) == len(f.newest):
+	case f.grown(b) && (len(b) == len(f.newest) || f.between(len(b))):
 		return "M6"
-	case f.grown(b) && f.between(len(b)):
-		return "M6 at a size between"
 	}
 	return ""
 }

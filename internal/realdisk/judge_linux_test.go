@@ -143,6 +143,10 @@ func judge(path string, a *account, with leniency) (state, error) {
 	for _, p := range a.problems {
 		found = append(found, fmt.Errorf("somebody was told: %s", p))
 	}
+	// The first View of a handle does not wait for the disk, and may end before
+	// what nobody was told of. Sync brings that to the disk; then it is shown.
+	_, _, err = look(db)
+	found = append(found, err, db.Sync(background))
 	at, _, err := look(db)
 	found = append(found, err)
 	if err == nil {

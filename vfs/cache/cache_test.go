@@ -126,7 +126,7 @@ func read(tb testing.TB, f vfs.File, off int64, n int, want []byte) {
 	tb.Helper()
 	p := make([]byte, n)
 	k, err := f.ReadAt(p, off)
-	if !bytes.Equal(p[:k], want) || k < n && err != io.EOF || k == n && err != nil {
+	if !bytes.Equal(p[:k], want) || k < n && !errors.Is(err, io.EOF) || k == n && err != nil {
 		tb.Fatalf("%d bytes at %d: %d, %v; right: %v", n, off, k, err, bytes.Equal(p[:k], want))
 	}
 }
@@ -170,7 +170,7 @@ func TestWarmCache(t *testing.T) {
 	}
 }
 
-// A13: nothing is answered from memory that is not settled, and a read beyond
+// Contract rule 13: nothing is answered from memory that is not settled, and a read beyond
 // the limit is one read.
 func TestUnsettledIsNotKept(t *testing.T) {
 	b := newBed(t, Options{Page: 64})
@@ -272,6 +272,30 @@ func TestEviction(t *testing.T) {
 		if want := max(0, 200-pages); s.Evictions != uint64(want) || s.Bytes > limit {
 			t.Errorf("%d pages: %+v", pages, s)
 		}
+	}
+}
+
+// Pages of many files share a bucket, and are found and taken out one by one.
+func TestTable(t *testing.T) {
+	table := newTable(4, 1<<20)
+	table.buckets, table.hash = table.buckets[:64], 58
+	var pages []*page
+	for i := range uint64(500) {
+		pages = append(pages, &page{ino: &inode{salt: i * 0xD6E8FEB86659FD93}, data: []byte{byte(i)}})
+		table.put(pages[i])
+	}
+	rand.Shuffle(len(pages), func(i, j int) { pages[i], pages[j] = pages[j], pages[i] })
+	for i, pg := range pages {
+		if table.get(pg.ino, 0) != pg || table.get(pg.ino, 1) != nil || len(table.ring) != len(pages)-i {
+			t.Fatalf("page %d of %d", i, len(pages))
+		}
+		table.remove(pg)
+		if table.get(pg.ino, 0) != nil {
+			t.Fatalf("page %d was taken out", i)
+		}
+	}
+	if table.bytes != 0 {
+		t.Errorf("%d bytes are left", table.bytes)
 	}
 }
 

@@ -219,7 +219,7 @@ func (m *model) read(h *handle, off int64, n int) {
 	got, want := make([]byte, n), make([]byte, n)
 	k, err := h.f.ReadAt(got, off)
 	wantN, wantErr := h.direct.ReadAt(want, off)
-	if k != wantN || err != wantErr || !bytes.Equal(got[:k], want[:wantN]) {
+	if k != wantN || !errors.Is(err, wantErr) || !bytes.Equal(got[:k], want[:wantN]) {
 		m.t.Errorf("%d bytes at %d: %d, %v, want %d, %v; right: %v", n, off, k, err, wantN, wantErr, bytes.Equal(got[:k], want[:wantN]))
 	}
 }

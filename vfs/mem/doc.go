@@ -46,8 +46,8 @@
 //	M5  Of every sector of 512 bytes that the changes touch, some version has:
 //	    the old one, the new one or any between. The size is the new one, or
 //	    as much as the sectors need, or the old one if that was greater.
-//	M6  The size has and bytes have not: from where some prefix of the changes
-//	    ends to the new size the file holds zeros, or garbage.
+//	M6  A size has and bytes have not: from where some prefix of the changes
+//	    ends to the size after any later one the file holds zeros, or garbage.
 //	M7  Any subset of the changes of names has, each whole, whatever has become
 //	    of the bytes: all of them or none.
 //

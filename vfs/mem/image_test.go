@@ -93,16 +93,16 @@ func TestModelsOfAppends(t *testing.T) {
 		equal(t, m.String(), images(t, d, Options{Models: m, EveryByte: true}), want)
 	}
 	got := images(t, d, Options{Models: M6})
-	if len(got) != 4 || got[0] != "/f=aaaa....." || got[2] != "/f=aaaabb..." {
+	if len(got) != 6 || got[0] != "/f=aaaa....." || got[2] != "/f=aaaa.." || got[4] != "/f=aaaabb..." {
 		t.Errorf("M6: %q", got)
 	}
-	for i, keep := range map[int]string{1: "/f=aaaa", 3: "/f=aaaabb"} {
+	for i, keep := range map[int]string{1: "/f=aaaa", 5: "/f=aaaabb"} {
 		if len(got[i]) != len("/f=aaaabbccc") || !strings.HasPrefix(got[i], keep) || strings.HasSuffix(got[i], "...") {
 			t.Errorf("M6 with garbage: %q", got[i])
 		}
 	}
 	distinct := images(t, d, Options{EveryByte: true, Seen: map[uint64]struct{}{}})
-	if sorted := slices.Sorted(slices.Values(distinct)); len(slices.Compact(sorted)) != len(distinct) || len(distinct) != 9 {
+	if sorted := slices.Sorted(slices.Values(distinct)); len(slices.Compact(sorted)) != len(distinct) || len(distinct) != 11 {
 		t.Errorf("distinct images: %q", distinct)
 	}
 }
@@ -313,6 +313,74 @@ func TestHash(t *testing.T) {
 	}
 }
 
+// FileHash tells files apart by their bytes, in images and on disks alike.
+func TestFileHash(t *testing.T) {
+	d, p := appended(t)
+	hashes := map[string]uint64{}
+	for im := range d.Images(Options{EveryByte: true, Models: M1 | M2 | M4 | M6}) {
+		b, err := im.ReadFile("f")
+		check(t, err)
+		h := im.FileHash("f")
+		if old, ok := hashes[string(b)]; ok && old != h || h == 0 || im.FileHash("/none") != 0 {
+			t.Errorf("%v: %q has the hash %x, before %x", im, b, h, old)
+		}
+		hashes[string(b)] = h
+		if got := im.Disk().FileHash("/f"); got != h {
+			t.Errorf("%v: its disk says %x, want %x", im, got, h)
+		}
+	}
+	distinct := map[uint64]bool{}
+	for _, h := range hashes {
+		distinct[h] = true
+	}
+	if len(distinct) != len(hashes) || len(hashes) < 6 {
+		t.Errorf("%d hashes of %d contents", len(distinct), len(hashes))
+	}
+	before := d.FileHash("/f")
+	if before != hashes["aaaabbccc"] || d.FileHash("/none") != 0 {
+		t.Errorf("what is cached has the hash %x", before)
+	}
+	f := p.Open("/f", vfs.Append)
+	_, err := f.Rewrite([]byte("x"), 0) // in place, in a sector that was hashed
+	check(t, err)
+	changed := d.FileHash("/f")
+	_, err = f.Rewrite([]byte("a"), 0)
+	check(t, err)
+	if changed == before || d.FileHash("/f") != before {
+		t.Errorf("hash %x, changed %x, as before %x", before, changed, d.FileHash("/f"))
+	}
+}
+
+// Moment changes when the images do, and not otherwise.
+func TestMoment(t *testing.T) {
+	d, p := appended(t)
+	f := p.Open("/f", vfs.Append)
+	last := d.Moment()
+	for _, step := range []struct {
+		name    string
+		changes bool
+		do      func() error
+	}{
+		{"nothing", false, func() error { return nil }},
+		{"a read", false, func() error { _, err := f.ReadAt(make([]byte, 3), 0); return err }},
+		{"an append", true, func() error { _, err := f.Append([]byte("d"), 9); return err }},
+		{"a failed write-back", true, func() error { return d.FailWriteback("/f", func(i int, _ int64, _ int) bool { return i == 0 }, nil) }},
+		{"an eviction", false, func() error { return d.Evict("/f", 0, -1) }},
+		{"a failing sync that writes the rest", true, func() error { _ = f.Sync(); return nil }},
+		{"a sync of nothing", false, f.Sync},
+		{"a link", true, func() error { return p.Link("/f", "/g") }},
+		{"its sync", true, func() error { return p.SyncDir("/g") }},
+		{"a hand from outside", true, func() error { return d.Patch("/f", 0, []byte("z")) }},
+	} {
+		check(t, step.do())
+		now := d.Moment()
+		if changed := now != last; changed != step.changes {
+			t.Errorf("after %s: changed %v", step.name, changed)
+		}
+		last = now
+	}
+}
+
 // Images hold on to the state at which they were asked for, also while the
 // disk goes on, and can be abandoned.
 func TestImagesAreFrozen(t *testing.T) {
@@ -399,7 +467,7 @@ func TestImageString(t *testing.T) {
 		M4: "image 6, M4: /g: 1 of 3 bytes at 6, other files new",
 		M5: "image 8, M5: /g#0=0/2, size new",
 		M6: "image 12, M6: /g: 0 of 2 changes, garbage false from 4 to 9",
-		M7: "image 26, M7: changes of names [0], files new",
+		M7: "image 30, M7: changes of names [0], files new",
 	} {
 		if first[m] != want {
 			t.Errorf("got %q, want %q", first[m], want)

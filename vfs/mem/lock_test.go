@@ -405,3 +405,36 @@ type opaque struct{ vfs.File }
 type wrapper struct{ vfs.File }
 
 func (w wrapper) Unwrap() vfs.File { return w.File }
+
+// Handles counts what is open, and nothing after it was closed or killed.
+func TestHandles(t *testing.T) {
+	d := NewDisk()
+	p := d.Process("p")
+	want := func(what string, h Handles) {
+		t.Helper()
+		if got := p.Handles(); got != h {
+			t.Errorf("%s: %+v, want %+v", what, got, h)
+		}
+	}
+	w := p.Create("/f", vfs.FailIfExists, 0o600)
+	_, err := w.Write([]byte("x"))
+	check(t, err)
+	want("a writer", Handles{Writers: 1})
+	check(t, w.Commit())
+	f := p.Open("/f", vfs.Append)
+	want("a file that nobody has used", Handles{})
+	check(t, f.Sync())
+	l := p.Locker("/f.lock", f, vfs.Append, 0o600)
+	check(t, l.Reopen())
+	want("a file and a locker", Handles{Files: 1, Lockers: 1})
+	check(t, l.Lock(context.Background()))
+	want("a lock", Handles{Files: 1, Lockers: 1, Locks: 1})
+	check(t, l.Unlock())
+	want("no lock", Handles{Files: 1, Lockers: 1})
+	check(t, l.Close())
+	check(t, f.Close())
+	want("nothing", Handles{})
+	check(t, p.Open("/f", vfs.Append).Sync())
+	p.Kill()
+	want("a killed process", Handles{})
+}

@@ -268,36 +268,46 @@ func (f *capturedFile) torn(k, n int) *version {
 	return v
 }
 
-// grown is M6. A file has its new size; of its bytes only those of a prefix of
-// its changes are there, and beyond the size that it had then are zeros, or
-// garbage. The other files have all of their changes.
+// grown is M6. Of the bytes of a file only those of a prefix of its changes are
+// there, its size is that after some later one, and between the two are zeros, or
+// garbage. (ext4 leaves sizes that are not the newest, too.) The other files have
+// all of their changes.
 func (c *powerCut) grown(dir *dirView) {
 	for _, i := range c.dirty(dir) {
 		f := c.files[i]
-		size := f.last().size
 		for k := range f.pending {
 			was := f.states[k].size
-			if was >= size {
-				continue
-			}
-			for _, garbage := range []bool{false, true} {
-				v := &version{content: f.states[k].content}
-				v.resize(size)
-				if garbage {
-					v.writeAt(garbageBytes(c.opts.Seed, i, k, int(size-was)), was)
-				}
-				v.freeze()
-				files := c.states(true)
-				files[i] = v
-				ok := c.emit(M6, dir, files, func() string {
-					return fmt.Sprintf("%s: %d of %d changes, garbage %v from %d to %d", f.name, k, len(f.pending), garbage, was, size)
-				})
-				if !ok {
-					return
+			for _, size := range laterSizes(f.states[k+1:], was) {
+				for _, garbage := range []bool{false, true} {
+					v := &version{content: f.states[k].content}
+					v.resize(size)
+					if garbage {
+						v.writeAt(garbageBytes(c.opts.Seed, i, k, int(size-was)), was)
+					}
+					v.freeze()
+					files := c.states(true)
+					files[i] = v
+					ok := c.emit(M6, dir, files, func() string {
+						return fmt.Sprintf("%s: %d of %d changes, garbage %v from %d to %d", f.name, k, len(f.pending), garbage, was, size)
+					})
+					if !ok {
+						return
+					}
 				}
 			}
 		}
 	}
+}
+
+// laterSizes returns the different sizes among states that are greater than
+// was, the newest first.
+func laterSizes(states []*version, was int64) (sizes []int64) {
+	for _, v := range slices.Backward(states) {
+		if v.size > was && !slices.Contains(sizes, v.size) {
+			sizes = append(sizes, v.size)
+		}
+	}
+	return sizes
 }
 
 // garbageBytes returns n random bytes for change k of file number i.

@@ -75,6 +75,27 @@ func (p *Process) Kill() {
 	p.lockers, p.files, p.writers = nil, nil, nil
 }
 
+// Handles counts what a process has open.
+type Handles struct {
+	Files   int // that have been opened, and not closed
+	Writers int // that have a temporary file
+	Lockers int // that have a lock file open
+	Locks   int // Lockers that hold the lock, the latch, or a part of the lock
+}
+
+// Handles tells what the process has open at this moment.
+func (p *Process) Handles() Handles {
+	p.d.mu.Lock()
+	defer p.d.mu.Unlock()
+	h := Handles{Files: len(p.files), Writers: len(p.writers), Lockers: len(p.lockers)}
+	for _, l := range p.lockers {
+		if l.locked || l.lockOn != nil || l.dataOn != nil || l.latchOn != nil {
+			h.Locks++
+		}
+	}
+	return h
+}
+
 // Stop suspends the process before its next operation, as SIGSTOP does.
 func (p *Process) Stop() {
 	p.d.mu.Lock()
