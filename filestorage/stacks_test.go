@@ -109,7 +109,7 @@ func TestRestoreUnderEveryStack(t *testing.T) {
 					must(t, d.Rename("/backup", worldPath))
 				}
 				must(t, d.Remove(lockName(worldPath))) // its mark is of the lost history
-				if !inPlace { // who only reads looks at the name now and then, who commits always
+				if !inPlace {                          // who only reads looks at the name now and then, who commits always
 					if _, err := edit(s, first, "lost"); !errors.Is(err, storage.ErrRewound) {
 						t.Fatalf("a commit to a file that was replaced: %v", err)
 					}
