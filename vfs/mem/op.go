@@ -129,7 +129,9 @@ func Kill() Action { return Action{verb: verbKill} }
 func KillAfter(n int) Action { return Action{verb: verbKill, n: n} }
 
 // Stop suspends the process before the operation, as SIGSTOP does, until
-// Process.Continue; under Run also until nobody else can go on.
+// Process.Continue; under Run also until nobody else can go on. It is stopped
+// before an operation of another process is given to the Hook; what a Hook has
+// told somebody before it returns may be known earlier.
 func Stop() Action { return Action{verb: verbStop} }
 
 // FailSync lets a sync of a file fail as kernels do: the error (nil is EIO) is
@@ -184,9 +186,8 @@ func (p *Process) begin(op Op) (fate, error) {
 	if err := p.pause(op); err != nil {
 		return fate{}, err
 	}
-	act := p.d.decide(op)
+	act := p.d.decide(p, op)
 	if act.verb == verbStop {
-		p.Stop()
 		if err := p.pause(op); err != nil {
 			return fate{}, err
 		}
@@ -195,21 +196,24 @@ func (p *Process) begin(op Op) (fate, error) {
 	return p.judge(op, act)
 }
 
-// decide asks the hook, then the rules.
-func (d *Disk) decide(op Op) Action {
+// decide asks the hook, then the rules. A process that is to be stopped is
+// stopped when it returns, and before anybody else's operation is decided: who
+// then continues it does not come too early.
+func (d *Disk) decide(p *Process, op Op) (act Action) {
 	d.hookMu.Lock()
 	defer d.hookMu.Unlock()
 	d.seq++
 	op.Seq = d.seq
 	if d.Hook != nil {
-		if act := d.Hook(op); act.verb != verbProceed {
-			return act
-		}
+		act = d.Hook(op)
 	}
-	if d.faulty.Load() != 0 {
-		return d.matchFaults(op)
+	if act.verb == verbProceed && d.faulty.Load() != 0 {
+		act = d.matchFaults(op)
 	}
-	return Action{}
+	if act.verb == verbStop {
+		p.Stop()
+	}
+	return act
 }
 
 // judge turns an action into a fate.
