@@ -233,9 +233,8 @@ func storageCalls(over func(vfs.FS) vfs.FS) func(p *mem.Process) (vfs.FS, armer)
 var mayFail = []mem.Kind{mem.OpOpen, mem.OpCreate, mem.OpRead, mem.OpSize, mem.OpStat, mem.OpAppend, mem.OpRewrite, mem.OpWrite,
 	mem.OpTruncate, mem.OpSync, mem.OpRename, mem.OpLink, mem.OpRemove, mem.OpSyncDir, mem.OpTryLock, mem.OpLock, mem.OpLatch, mem.OpReadMark, mem.OpWriteMark}
 
-// mayFailCalls are the same for calls of a storage. A failing Stat of a file is
-// left to the system: it is how an asynchronous storage opens the file.
-const mayFailCalls = wrap.All &^ (wrap.Props | wrap.Holder | wrap.FileStat | wrap.Unlock | wrap.LockClose | wrap.Close | wrap.Abort)
+// mayFailCalls are the same for calls of a storage.
+const mayFailCalls = wrap.All &^ (wrap.Props | wrap.Holder | wrap.Unlock | wrap.LockClose | wrap.Close | wrap.Abort)
 
 // TestEveryOperationFails lets the n-th operation fail, for n = 1, 2, 3 ...
 // until none does; once or from then on; without having happened, or having

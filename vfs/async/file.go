@@ -170,14 +170,15 @@ func (f *file) OnReady(fn func()) {
 	f.note.set(fn)
 }
 
-// tryOpened tells a Locker how the opening has ended. It is vfs.ErrAgain if it
-// has not; with call the callback of OnReady will say when it has.
+// tryOpened tells a Locker that the opening has ended, well or not: what came of
+// it the storage below knows. It is vfs.ErrAgain if it has not; with call the
+// callback of OnReady will say when it has.
 func (f *file) tryOpened(call bool) error {
 	f.fs.mu.Lock()
 	defer f.fs.mu.Unlock()
 	switch {
 	case f.stage == opened:
-		return f.openErr
+		return nil
 	case f.closed:
 		return f.fail("lock", vfs.ErrClosed)
 	}

@@ -116,8 +116,7 @@ func (s *FS) Resolve(name string) (string, error) { return s.lower.Resolve(name)
 
 // Locker implements vfs.FS. data may be a file of this package in any number of
 // wrappers. TryLock of the Locker answers vfs.ErrAgain until it has been opened,
-// and Lock waits for that; both answer with the error of opening, if there is
-// one.
+// and Lock waits for that; if it could not be opened, the storage below says so.
 func (s *FS) Locker(name string, data vfs.File, mode vfs.Mode, perm fs.FileMode) vfs.Locker {
 	f := find(data)
 	if f == nil {
