@@ -29,7 +29,9 @@ type Options struct {
 	SyncEvery time.Duration
 
 	// LockTimeout bounds the wait for the commit lock; 0 is 10 s. A commit
-	// that waited longer fails with ErrLocked and has changed nothing.
+	// that waited longer fails with ErrLocked and has changed nothing. It also
+	// bounds the wait for a process that was stopped in the moment of noting what
+	// is on the disk; a commit that was appended by then is ErrUnknownOutcome.
 	LockTimeout time.Duration
 
 	// MaxRetries is how often Update runs its function at most; 0 is 20. The
@@ -59,7 +61,10 @@ type Options struct {
 	// may lie there, and then the database is lost.
 	AllowRemote bool
 
-	// FS holds the file; nil is POSIX files.
+	// FS holds the file; nil is POSIX files. On a storage without locks
+	// (vfs.Props) one handle at a time may write: Open of a second one is
+	// ErrLocked, and names the file to remove if the first one is dead. Readers
+	// are always welcome.
 	FS vfs.FS
 }
 
