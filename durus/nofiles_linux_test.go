@@ -52,6 +52,9 @@ func TestNoFilesWithoutPosix(t *testing.T) {
 		if strings.HasPrefix(call, "mmap(") && strings.Contains(call, "MAP_ANONYMOUS") {
 			continue // memory for Go's heap
 		}
+		if strings.HasPrefix(call, "<...") {
+			continue // the end of a call: another line has its beginning, arguments included
+		}
 		if call != "" && !strings.HasPrefix(call, "+++") && !strings.HasPrefix(call, "---") {
 			t.Errorf("a system call about files: %s", line)
 		}
