@@ -32,29 +32,32 @@ func (s *Storage) commit(ctx context.Context, c *storage.Commit) (storage.TID, e
 	if s.opts.ReadOnly {
 		return 0, s.readOnlyError()
 	}
-	t := &transaction{s: s, base: base, c: c, checked: base.end}
-	d := &t.draft
-	if err := d.encode(c.Records, &c.Meta); err != nil {
-		return 0, err
-	}
-	if s.opts.Sync == storage.SyncAlways {
-		d.header.flags |= flagPromise
-	}
+	t := &transaction{s: s, base: base, onto: base, c: c, records: c.Records, checked: base.end}
 	if c.Reads == nil {
 		t.reads = writeSet(c.Records)
 	} else {
 		t.reads = c.Reads
+		t.rebaser, _ = c.Reads.(storage.Rebaser)
 	}
-	// What can be checked without the lock is: under it only what came since
-	// is left.
-	if err := t.precheck(); err != nil {
-		return 0, err
+	defer t.leave()
+	for {
+		// What can be checked without the lock is: under it only what came
+		// since is left.
+		if err := t.prepare(); err != nil {
+			return 0, err
+		}
+		err := s.submit(ctx, &t.member)
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, storage.ErrSendBack) {
+			return 0, err
+		}
+		if t.sent++; t.sent > maxSendBacks {
+			return 0, conflictError([]storage.ConflictObject{{OID: t.records[0].OID, Reason: "others changed what it was built from, again and again"}})
+		}
 	}
-	t.member.run, t.member.size = t.run, d.header.length
-	t.member.hold, _ = c.Hold.(*hold)
-	if err := s.submit(ctx, &t.member); err != nil {
-		return 0, err
-	}
+	d := &t.draft
 	s.stats.commits.Add(1)
 	if c.Hold != nil {
 		c.Hold.Release() // before the sync: no lock is held during one
@@ -100,17 +103,27 @@ func (s *Storage) confirm(base *snapshot) error {
 type transaction struct {
 	s       *Storage
 	base    *snapshot
+	onto    *snapshot // the state that records were built for: base, or a newer one
 	c       *storage.Commit
+	records []storage.Record // to commit: c.Records, or what rebaser made of them
 	member  member
 	draft   draft
 	reads   storage.ReadSet
-	checked int64                     // conflicts were looked for up to here
-	missing map[storage.OID]reference // targets that did not exist before the lock
+	rebaser storage.Rebaser             // reads, if it is one
+	checked int64                       // conflicts were looked for up to here
+	missing map[storage.OID]storage.OID // targets that did not exist before the lock, and who refers to them
+	sent    int                         // how often it was sent back from under the lock
 }
 
-// reference is where a dangling one stands.
-type reference struct {
-	from storage.OID
+// maxSendBacks is how often a commit leaves the lock to be built anew before it
+// is a conflict. The last attempts of an Update hold the lock all along.
+const maxSendBacks = 8
+
+// leave gives back what the transaction holds beside its base.
+func (t *transaction) leave() {
+	if t.onto != t.base {
+		t.onto.Release()
+	}
 }
 
 // writeSet is the read set of a transaction that depends only on what it writes.
@@ -122,31 +135,83 @@ func writeSet(recs []storage.Record) storage.OIDSet {
 	return set
 }
 
-// precheck looks for conflicts and dangling references before the lock.
-func (t *transaction) precheck() error {
-	l := t.base.l
-	st := l.state.Load()
-	if err := t.conflicts(st.end); err != nil {
+// prepare makes the frame, for the newest state that is known, without the lock.
+func (t *transaction) prepare() error {
+	if t.base.l.state.Load().end > t.checked {
+		if err := t.advance(); err != nil {
+			return err
+		}
+	}
+	if err := t.encode(); err != nil {
 		return err
 	}
-	t.checked = max(t.checked, st.end)
+	t.member = member{run: t.run, size: t.draft.header.length}
+	t.member.hold, _ = t.c.Hold.(*hold)
+	return nil
+}
+
+// advance looks for conflicts with what came since, and carries the transaction
+// over to the newest state if it was built from what has changed.
+func (t *transaction) advance() (err error) {
+	now, taken := t.base.l.begin(true), false
+	defer func() {
+		if !taken {
+			now.Release()
+		}
+	}()
+	if err := t.conflicts(now.end); err != nil {
+		return err
+	}
+	t.checked = max(t.checked, now.end)
+	if t.stale() {
+		taken, err = t.rebase(now, false)
+	}
+	return err
+}
+
+func (t *transaction) stale() bool { return t.rebaser != nil && t.rebaser.Stale() }
+
+// rebase builds the records anew for now, which the transaction keeps if taken
+// is true.
+func (t *transaction) rebase(now *snapshot, locked bool) (taken bool, err error) {
+	records, err := t.rebaser.Rebase(now, locked)
+	if err != nil {
+		return false, err
+	}
+	t.leave()
+	t.records, t.onto = records, now
+	return true, nil
+}
+
+// encode makes the frame of the records, and looks for references to what does
+// not exist.
+func (t *transaction) encode() error {
+	t.draft = draft{}
+	if err := t.draft.encode(t.records, &t.c.Meta); err != nil {
+		return err
+	}
+	if t.s.opts.Sync == storage.SyncAlways {
+		t.draft.header.flags |= flagPromise
+	}
+	l := t.base.l
+	clear(t.missing)
 	var own storage.OIDSet
-	for i := range t.c.Records {
-		r := &t.c.Records[i]
+	for i := range t.records {
+		r := &t.records[i]
 		for _, to := range r.Strong {
 			if l.index.get(to) != 0 {
 				continue
 			}
 			if own == nil {
-				own = writeSet(t.c.Records)
+				own = writeSet(t.records)
 			}
 			if _, ok := own[to]; ok {
 				continue
 			}
 			if t.missing == nil {
-				t.missing = make(map[storage.OID]reference)
+				t.missing = make(map[storage.OID]storage.OID)
 			}
-			t.missing[to] = reference{r.OID}
+			t.missing[to] = r.OID
 		}
 	}
 	return nil
@@ -161,12 +226,18 @@ func (t *transaction) run(b *batch) error {
 	if err := t.conflicts(b.start); err != nil {
 		return err
 	}
+	t.checked = max(t.checked, b.start)
 	if err := b.conflicts(t); err != nil {
 		return err
 	}
-	for to, ref := range t.missing {
+	if t.stale() {
+		if err := t.rebaseLocked(b); err != nil {
+			return err
+		}
+	}
+	for to, from := range t.missing {
 		if b.position(to) == 0 {
-			if err := t.dangling(ref.from, to); err != nil {
+			if err := t.dangling(from, to); err != nil {
 				return err
 			}
 		}
@@ -179,12 +250,36 @@ func (t *transaction) run(b *batch) error {
 	return nil
 }
 
+// rebaseLocked tops up what has changed since prepare.
+func (t *transaction) rebaseLocked(b *batch) error {
+	if len(b.drafts) > 0 {
+		return errNeedsFile // the frames before are not readable yet
+	}
+	now, taken := t.base.l.begin(true), false
+	defer func() {
+		if !taken {
+			now.Release()
+		}
+	}()
+	if now.end != b.start {
+		return storage.ErrSendBack
+	}
+	var err error
+	if taken, err = t.rebase(now, true); err != nil {
+		return err
+	}
+	return t.encode()
+}
+
+// errNeedsFile: run the member again once the frames before it are in the file.
+var errNeedsFile = errors.New("durus: behind the frames of its own group")
+
 // dangling is called for a reference whose target does not exist. It is no
 // error when the object held it before: a transaction does not answer for what
 // it found.
 func (t *transaction) dangling(from, to storage.OID) error {
-	if pos, err := t.base.Find(from); err == nil {
-		old, err := t.base.Read(from, pos)
+	if pos, err := t.onto.Find(from); err == nil {
+		old, err := t.onto.Read(from, pos)
 		if err != nil {
 			return err
 		}
@@ -201,28 +296,57 @@ func (t *transaction) dangling(from, to storage.OID) error {
 // the index. Each member gets its own result.
 func (s *Storage) runGroup(l *lineage, group []*member) {
 	b := &s.queue.batch
-	l.mu.Lock()
-	*b = batch{l: l, start: l.cur.pos, durable: l.dur.base, chain: l.cur.chain, now: s.now().UnixMicro(), drafts: b.drafts[:0]}
-	l.mu.Unlock()
 	defer func() {
 		clear(b.drafts)
 		*b = batch{drafts: b.drafts[:0]}
 	}()
-	in := 0
-	for _, m := range group {
-		b.added = nil
-		if m.err = m.run(b); m.err == nil && b.added != nil {
-			m.draft = b.added
-			in++
+	s.openBatch(l, b)
+	first := 0 // member of the batch
+	for i, m := range group {
+		err := runMember(b, m)
+		if errors.Is(err, errNeedsFile) {
+			if failed := s.closeBatch(l, b, group[first:i]); failed != nil {
+				for _, m := range group[i:] {
+					m.err = failed
+				}
+				return
+			}
+			s.openBatch(l, b)
+			first = i
+			err = runMember(b, m)
 		}
+		m.err = err
 	}
-	if in == 0 {
-		return
+	_ = s.closeBatch(l, b, group[first:]) // the members have it
+}
+
+// openBatch begins a batch at the end of the file.
+func (s *Storage) openBatch(l *lineage, b *batch) {
+	clear(b.drafts)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	*b = batch{l: l, start: l.cur.pos, durable: l.dur.base, chain: l.cur.chain, now: s.now().UnixMicro(), drafts: b.drafts[:0]}
+}
+
+func runMember(b *batch, m *member) error {
+	b.added = nil
+	err := m.run(b)
+	if err == nil && b.added != nil {
+		m.draft = b.added
+	}
+	return err
+}
+
+// closeBatch appends what the members have added. It tells those who are not in
+// the file because of an error, which it returns.
+func (s *Storage) closeBatch(l *lineage, b *batch, group []*member) error {
+	if len(b.drafts) == 0 {
+		return nil
 	}
 	s.stats.groups.Add(1)
 	err, known := s.append(l, b)
 	if err == nil {
-		return
+		return nil
 	}
 	end := l.end()
 	for _, m := range group {
@@ -234,6 +358,7 @@ func (s *Storage) runGroup(l *lineage, group []*member) {
 			m.err = &storage.UnknownOutcomeError{TID: m.draft.header.tid, Err: err}
 		}
 	}
+	return err
 }
 
 // append writes the frames of a batch and applies them. After an error the

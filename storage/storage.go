@@ -2,6 +2,7 @@ package storage
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"time"
 )
@@ -102,7 +103,7 @@ type Snapshot interface {
 // Commit is a transaction to be committed.
 type Commit struct {
 	Base    Snapshot // the state that the transaction saw
-	Reads   ReadSet  // what it depends on, what it writes included; nil: only what it writes
+	Reads   ReadSet  // what it depends on, what it writes included; nil: only what it writes. May be a Rebaser
 	Records []Record // new states; Prev is ignored
 	Meta    Meta
 	Hold    Hold // nil, or what Storage.Hold returned; given back once the records are appended
@@ -116,6 +117,28 @@ type ReadSet interface {
 	// that the record at position newer replaces.
 	Depends(oid OID, newer Position) bool
 }
+
+// Rebaser is a ReadSet of a transaction that can be carried over to a newer
+// state: some of its records were built from others (the nodes of a container),
+// and are built again when those have changed, instead of a conflict.
+type Rebaser interface {
+	ReadSet
+	// Stale reports whether Depends was asked, since the last Rebase, about a
+	// record that the transaction's own ones were built from.
+	Stale() bool
+	// Rebase returns the records to commit in place of those before, built for
+	// now. It is called when Stale is true and Depends has been asked about
+	// every record up to now. With locked the commit lock is held: then it reads
+	// from now and calls nothing else, neither this storage nor code of the
+	// program; it returns ErrSendBack if it has to, and is called again without
+	// the lock. Other errors end the commit: *ConflictError when the transaction
+	// cannot be carried over.
+	Rebase(now Snapshot, locked bool) ([]Record, error)
+}
+
+// ErrSendBack is what Rebaser.Rebase returns under the lock when it needs more
+// than it may do there.
+var ErrSendBack = errors.New("durus: not under the commit lock")
 
 // OIDSet is a ReadSet of objects that were all read at Commit.Base.
 type OIDSet map[OID]struct{}
