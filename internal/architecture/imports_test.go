@@ -27,6 +27,7 @@ var allowed = map[string][]string{
 	"examples/backend": {"durus", "vfs"}, // shows how to write a back end
 
 	"internal/codec":        {"storage"},
+	"internal/collection":   {"storage", "internal/codec"},
 	"internal/invariant":    {},
 	"internal/history":      {},
 	"internal/architecture": {},
