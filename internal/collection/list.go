@@ -354,14 +354,20 @@ type listLeaf struct {
 func (v ListView) descend(i int) (at listLeaf, err error) {
 	n, err := v.head(v.Store)
 	at.next = -1
-	for ; err == nil && n.Level > 0; n, err = v.Store.Node(at.oid, at.pos) {
+	for level := maxLevel + 1; err == nil && n.Level > 0; n, err = v.Store.Node(at.oid, at.pos) {
+		if n.Level >= level {
+			return at, torn(v.OID, n)
+		}
+		level = n.Level
 		k := 0
 		for k < len(n.Counts) && i >= at.start+n.Counts[k] {
 			at.start += n.Counts[k]
 			k++
 		}
 		if k < len(n.Counts) {
-			at.next = at.start + n.Counts[k]
+			if at.next = at.start + n.Counts[k]; at.next <= i { // an overflow
+				return at, torn(v.OID, n)
+			}
 		}
 		at.oid = n.Children[k]
 		if at.pos, err = v.Store.Find(at.oid); err != nil || n.Level == 1 {

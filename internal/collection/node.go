@@ -2,6 +2,7 @@ package collection
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/durusdb/durus/internal/codec"
 	"github.com/durusdb/durus/storage"
@@ -106,7 +107,11 @@ func (n *Node) read(name string, c *codec.Cursor) {
 	case "counts":
 		n.Counts = make([]int, c.Array())
 		for i := range n.Counts {
-			n.Counts[i] = int(min(c.Uint(), 1<<62))
+			if v := c.Uint(); v <= math.MaxInt>>1 {
+				n.Counts[i] = int(v)
+			} else {
+				n.Counts[i] = -1
+			}
 		}
 	case "children":
 		n.Children = references(c)
@@ -148,6 +153,11 @@ func (n *Node) check() error {
 		bad = "its keys do not fit its values"
 	case n.Level == 0 && n.Keys == nil && n.Values == nil:
 		bad = "it is a leaf without entries"
+	}
+	for _, count := range n.Counts {
+		if count < 0 {
+			bad = "a count is impossible"
+		}
 	}
 	for _, oid := range n.Children {
 		if oid == 0 {

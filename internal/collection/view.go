@@ -2,6 +2,9 @@ package collection
 
 import (
 	"bytes"
+	"fmt"
+
+	"github.com/durusdb/durus/storage"
 )
 
 // View is a tree in one state of the database.
@@ -26,7 +29,11 @@ func (v View) descend(key []byte) (leafAt, error) {
 		return at, nil
 	}
 	n, err := v.head(v.Store)
-	for ; err == nil && n.Level > 0; n, err = v.Store.Node(at.oid, at.pos) {
+	for level := maxLevel + 1; err == nil && n.Level > 0; n, err = v.Store.Node(at.oid, at.pos) {
+		if n.Level >= level {
+			return at, torn(v.OID, n)
+		}
+		level = n.Level
 		i := 0
 		if key != nil {
 			var found bool
@@ -215,8 +222,18 @@ func (c *cursor) skip() (err error) {
 		c.at = leafAt{}
 		return nil
 	}
-	c.at, err = c.descend(upper)
-	return err
+	if c.at, err = c.descend(upper); err != nil {
+		return err
+	}
+	if c.at.upper != nil && c.Compare(c.at.upper, upper) <= 0 {
+		return fmt.Errorf("%w: container %d: the nodes are out of order", storage.ErrCorrupt, c.OID)
+	}
+	return nil
+}
+
+// torn is the error for a node whose level does not fit its place.
+func torn(container uint64, n *Node) error {
+	return fmt.Errorf("%w: container %d: node %d is not where it belongs", storage.ErrCorrupt, container, n.OID)
 }
 
 // entry returns the entry that the cursor stands at; nil behind the last one.
