@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/durusdb/durus/internal/codec"
+	"github.com/durusdb/durus/internal/collection"
 	"github.com/durusdb/durus/storage"
 	"github.com/durusdb/durus/vfs"
 	"github.com/durusdb/durus/vfs/async"
@@ -154,6 +155,12 @@ func verify(t testing.TB, db *DB) {
 			}
 		}); err != nil {
 			t.Errorf("verify: object %s: %v", oid, err)
+		}
+		if name, _ := snap.ClassName(rec.Class); isContainerClass(name) && name != collection.ClassNode && name != collection.ClassCounter {
+			c := &core{db: db, snap: snap, gen: db.generation(snap), ctx: context.Background(), tag: db.tag}
+			if _, err := collection.Check(c.store(snap, nil), uint64(oid), name); err != nil {
+				t.Errorf("verify: %v", err)
+			}
 		}
 		todo = append(todo, rec.Strong...)
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"sync"
 
 	"github.com/durusdb/durus/internal/codec"
@@ -14,21 +15,28 @@ import (
 // commit hands the session's changes to the storage, as made on base. retry
 // tells that the transaction may succeed on a new snapshot.
 func (c *core) commit(ctx context.Context, base storage.Snapshot, meta storage.Meta, hold storage.Hold) (tid TID, retry bool, err error) {
-	records, from, err := c.records()
+	if err := c.fillAll(); err != nil {
+		return 0, false, err
+	}
+	w, err := c.written()
 	if err == nil {
 		err = c.err() // an encoder of the program's may have used the session
 	}
 	if err != nil {
 		return 0, false, err
 	}
-	for i, e := range from {
-		if records[i].Class, err = c.db.classID(ctx, c.gen, e.class()); err != nil {
+	for i, e := range w.from {
+		if w.records[i].Class, err = c.db.classID(ctx, c.gen, e.class()); err != nil {
 			return 0, mayRetry(err), err
 		}
 	}
+	reads, records, err := c.carry(ctx, base, w)
+	if err != nil {
+		return 0, mayRetry(err), err
+	}
 	tid, err = c.db.st.Commit(ctx, &storage.Commit{
 		Base:    base,
-		Reads:   c.readSet(),
+		Reads:   reads,
 		Records: records,
 		Meta:    meta,
 		Hold:    hold,
@@ -36,18 +44,38 @@ func (c *core) commit(ctx context.Context, base storage.Snapshot, meta storage.M
 	return tid, mayRetry(err), err
 }
 
+// fillAll makes the containers that are still missing in what was edited.
+func (c *core) fillAll() error {
+	for i := 0; i < len(c.dirty); i++ {
+		if e := c.dirty[i]; e.info != nil && e.info.handles != nil {
+			if err := c.fill(e.info.handles, reflect.ValueOf(e.value)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 // mayRetry: only a conflict is run again. Whoever meets a restored file is told
 // so once, and decides: what it knows from before is void.
 func mayRetry(err error) bool { return errors.Is(err, storage.ErrConflict) }
 
-// records encodes what the session has changed: the edited objects whose bytes
-// differ from what they were decoded from, and every new object to which one
-// of the records refers, directly or through others. from is parallel to out,
-// whose classes have no numbers yet. Encoders of the program's may call Edit
-// and Add on the way: they only ever append to what is still to be done.
-func (c *core) records() (out []storage.Record, from []*edited, err error) {
-	if len(c.dirty) == 0 {
-		return nil, nil, nil
+// written is what a session has to commit.
+type written struct {
+	records    []storage.Record
+	from       []*edited // parallel to records
+	containers []pending // with something to apply, packed
+}
+
+// written encodes what the session has changed: the edited objects whose bytes
+// differ from what they were decoded from, the changes of containers, and every
+// new object and container to which one of these refers, directly or through
+// others. The records have no class numbers yet. Encoders of the program's may
+// call Edit and Add on the way: they only ever append to what is still to be
+// done.
+func (c *core) written() (out written, err error) {
+	if len(c.dirty) == 0 && len(c.order) == 0 {
+		return out, nil
 	}
 	w := writers.Get().(*codec.Writer)
 	defer func() {
@@ -56,39 +84,75 @@ func (c *core) records() (out []storage.Record, from []*edited, err error) {
 	}()
 	var (
 		reached []*edited // new objects to store
+		found   []pending // new containers to store
 		store   arena
 	)
 	c.round++
-	for i, j := 0, 0; ; {
-		var e *edited
-		switch {
-		case i < len(c.dirty):
-			e = c.dirty[i]
-			i++
-			if e.fresh && e.oid != directoryOID {
-				continue // stored when it is reached
-			}
-		case j < len(reached):
-			e = reached[j]
-			j++
-		default:
-			return out, from, nil
-		}
-		rec, changed, err := c.record(e, w, &store)
-		if err != nil {
-			return nil, nil, fmt.Errorf("durus: object %s of class %s cannot be stored in %s: %w", e.oid, e.class(), c.db.path, err)
-		}
-		if !changed {
-			continue
-		}
-		out, from = append(out, rec), append(from, e)
-		for _, oid := range rec.Strong {
+	reach := func(oids []OID) {
+		for _, oid := range oids {
 			if n := c.used[oid].edited; n != nil && n.fresh && n.round != c.round && oid != directoryOID {
 				n.round = c.round
 				reached = append(reached, n)
 			}
+			if p := c.containers[oid]; p != nil && p.common().fresh && p.common().round != c.round {
+				p.common().round = c.round
+				found = append(found, p)
+			}
 		}
 	}
+	for i, j, k, l := 0, 0, 0, 0; ; {
+		switch {
+		case i < len(c.dirty):
+			e := c.dirty[i]
+			i++
+			if e.fresh && e.oid != directoryOID {
+				continue // stored when it is reached
+			}
+			err = c.writeObject(e, w, &store, &out, reach)
+		case j < len(reached):
+			j++
+			err = c.writeObject(reached[j-1], w, &store, &out, reach)
+		case k < len(c.order):
+			p := c.order[k]
+			k++
+			if p.common().kept = false; p.common().fresh || !p.changed() {
+				continue
+			}
+			err = c.writeContainer(p, w, &store, &out, reach)
+		case l < len(found):
+			l++
+			err = c.writeContainer(found[l-1], w, &store, &out, reach)
+		default:
+			return out, nil
+		}
+		if err != nil {
+			return out, err
+		}
+	}
+}
+
+func (c *core) writeObject(e *edited, w *codec.Writer, store *arena, out *written, reach func([]OID)) error {
+	rec, changed, err := c.record(e, w, store)
+	if err != nil {
+		return fmt.Errorf("durus: object %s of class %s cannot be stored in %s: %w", e.oid, e.class(), c.db.path, err)
+	}
+	if changed {
+		out.records, out.from = append(out.records, rec), append(out.from, e)
+		reach(rec.Strong)
+	}
+	return nil
+}
+
+func (c *core) writeContainer(p pending, w *codec.Writer, store *arena, out *written, reach func([]OID)) error {
+	w.Reset()
+	w.Out = c.own
+	if err := p.pack(c, w); err != nil {
+		return fmt.Errorf("durus: %s %s cannot be stored in %s: %w", p.common().class, p.common().oid, c.db.path, err)
+	}
+	p.common().kept = true
+	out.containers = append(out.containers, p)
+	reach(store.oids(w.Strong))
+	return nil
 }
 
 // writers are encoders that are not in use.

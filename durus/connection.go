@@ -28,8 +28,10 @@ type Connection struct {
 	paused int   // how often, less the Continues
 	failed error // of the last Commit; cleared by Abort
 	closed bool
-	since  TID  // Snapshot when the read set began
-	moved  bool // the file was packed or replaced since something was accessed
+	since  TID                // Snapshot when the read set began
+	pinned bool               // something depends on the snapshot
+	pins   []storage.Snapshot // older ones that something depends on
+	moved  bool               // the file was packed or replaced since something was accessed
 }
 
 // Connect opens a live session. ctx is good for all that it reads.
@@ -99,9 +101,23 @@ func (k *Connection) refresh() error {
 		return k.c.stick(err)
 	}
 	k.moved = k.moved || len(k.c.used) > 0 && snap.Lineage() != k.c.snap.Lineage()
-	k.c.snap.Release()
+	if snap.TID() == k.c.snap.TID() && snap.Lineage() == k.c.snap.Lineage() {
+		snap.Release() // the state is the same: what was found in it stays valid
+		return nil
+	}
+	k.leave()
 	k.c.snap, k.c.gen = snap, k.c.db.generation(snap)
 	return nil
+}
+
+// leave gives the snapshot back, or keeps it for what depends on it.
+func (k *Connection) leave() {
+	if k.pinned {
+		k.pins = append(k.pins, k.c.snap)
+		k.pinned = false
+		return
+	}
+	k.c.snap.Release()
 }
 
 // Pause looks for new records once and then holds that state: all that is
@@ -157,6 +173,7 @@ func (k *Connection) Commit() error {
 	if k.failed = k.commit(); k.failed != nil {
 		return k.failed
 	}
+	k.c.filled = nil // they are in the file now
 	k.forget()
 	return k.refresh()
 }
@@ -257,6 +274,7 @@ func (k *Connection) Abort() error {
 	shared := k.c.shared.verify(&k.c)
 	k.failed = nil
 	k.c.stuck.Store(nil)
+	k.c.empty()
 	k.forget()
 	return join(k.look(), shared)
 }
@@ -264,6 +282,11 @@ func (k *Connection) Abort() error {
 // forget begins a new read and write set.
 func (k *Connection) forget() {
 	k.c.used, k.c.dirty, k.c.ptrs = nil, nil, nil
+	k.c.containers, k.c.order, k.c.nodes = nil, nil, nil
+	for _, snap := range k.pins {
+		snap.Release()
+	}
+	k.pins, k.pinned = nil, false
 	k.since, k.moved = k.c.snap.TID(), false
 	k.c.shared.take()
 }
@@ -284,6 +307,7 @@ func (k *Connection) Close() error {
 	shared := k.c.shared.verify(&k.c)
 	k.closed = true
 	k.c.over.Store(true)
+	k.forget()
 	k.c.snap.Release()
 	return shared
 }
@@ -294,9 +318,9 @@ func (k *Connection) uncommitted() (int, error) {
 	if k.c.db.running.open() != nil {
 		return 0, nil // the database is closed: there is nothing left to do about them
 	}
-	records, _, err := k.c.records()
+	w, err := k.c.written()
 	if err != nil {
 		return 0, err
 	}
-	return len(records), nil
+	return len(w.records) + len(w.containers), nil
 }

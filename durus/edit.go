@@ -45,9 +45,17 @@ func (c *core) add(v any, t reflect.Type) (OID, error) {
 	if o, ok := v.(*Opaque); ok && o.class == "" {
 		return 0, fmt.Errorf("%w: an Opaque is stored again as it was loaded, it cannot be made", ErrType)
 	}
+	if o, ok := v.(*Opaque); ok && isContainerClass(o.class) {
+		return 0, fmt.Errorf("%w: a container cannot be added as an Opaque: copy what is in it into a new one", ErrType)
+	}
 	oid, err := c.db.st.NewOID(c.ctx)
 	if err != nil {
 		return 0, err
+	}
+	if info != nil && info.handles != nil {
+		if err := c.fill(info.handles, reflect.ValueOf(v)); err != nil {
+			return 0, err
+		}
 	}
 	c.takeEdited(&edited{oid: oid, info: info, value: v, fresh: true}, 0)
 	return oid, nil
@@ -82,6 +90,12 @@ func (c *core) edit(raw uint64, t reflect.Type) (any, error) {
 		return nil, c.typeError(oid, v, t)
 	}
 	c.takeEdited(&edited{oid: oid, info: info, value: v, base: base, extra: extra}, pos)
+	if info.handles != nil {
+		// Containers that the record does not have yet: of fields that are new.
+		if err := c.fill(info.handles, reflect.ValueOf(v)); err != nil {
+			return nil, c.stick(err)
+		}
+	}
 	return v, nil
 }
 

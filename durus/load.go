@@ -88,7 +88,7 @@ func (c *core) own(raw uint64) (uint64, error) {
 // object returns the shared object whose record is at pos.
 func (c *core) object(oid OID, pos storage.Position) (any, error) {
 	var v any
-	if e := c.gen.cache.get(pos); e != nil && !c.outgrown(e.value) {
+	if e := c.gen.cache.get(pos); e != nil && !c.outgrown(e.value) && !isNode(e.value) {
 		v = e.value
 	} else {
 		var err error
@@ -123,6 +123,8 @@ func (c *core) fetch(oid OID, pos storage.Position) (any, error) {
 	}
 	if info != nil {
 		size += info.size
+	} else if o, ok := v.(*Opaque); ok && isContainerClass(o.class) {
+		return v, nil // the cache has its nodes in another form
 	}
 	return c.gen.cache.put(pos, v, size), nil
 }

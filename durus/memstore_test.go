@@ -87,30 +87,36 @@ func (h *memHandle) Commit(ctx context.Context, c *storage.Commit) (TID, error) 
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	base := c.Base.(*memSnap)
-	if base.lineage != m.lineage {
-		return 0, storage.ErrRewound
+	records, checked := c.Records, base.end
+	for {
+		if base.lineage != m.lineage {
+			return 0, storage.ErrRewound
+		}
+		if err := m.conflicts(c, records, checked); err != nil {
+			h.stats.conflicts.Add(1)
+			return 0, err
+		}
+		checked = storage.Position(len(m.records))
+		r, ok := c.Reads.(storage.Rebaser)
+		if !ok || !r.Stale() {
+			break
+		}
+		m.open.Add(1)
+		now := &memSnap{m: m, lineage: m.lineage, end: checked, tid: m.txs[len(m.txs)-1].TID}
+		m.mu.Unlock() // it reads the snapshot
+		var err error
+		records, err = r.Rebase(now, false)
+		now.Release()
+		m.mu.Lock()
+		if err != nil {
+			return 0, err
+		}
 	}
 	writes := map[OID]bool{}
-	for _, r := range c.Records {
+	for _, r := range records {
 		writes[r.OID] = true
 	}
-	var lost []storage.ConflictObject
-	for _, tx := range m.txs {
-		if tx.TID <= base.tid {
-			continue
-		}
-		for p := tx.end - storage.Position(len(tx.OIDs)); p < tx.end; p++ {
-			r := m.records[p]
-			if writes[r.OID] || c.Reads != nil && c.Reads.Depends(r.OID, p+1) {
-				lost = append(lost, storage.ConflictObject{OID: r.OID, Class: m.classes[r.Class-1], Committed: tx.TID})
-			}
-		}
-	}
-	if lost != nil {
-		h.stats.conflicts.Add(1)
-		return 0, &storage.ConflictError{Objects: lost}
-	}
-	for _, r := range c.Records {
+	for _, r := range records {
 		for _, to := range r.Strong {
 			if m.newest[to] == 0 && !writes[to] {
 				return 0, fmt.Errorf("object %s refers to %s: %w", r.OID, to, storage.ErrDangling)
@@ -120,7 +126,7 @@ func (h *memHandle) Commit(ctx context.Context, c *storage.Commit) (TID, error) 
 	tx := memTx{}
 	m.clock++
 	tx.TID, tx.Time, tx.Meta = m.clock, time.Now(), c.Meta
-	for _, r := range c.Records {
+	for _, r := range records {
 		r.Prev = m.newest[r.OID]
 		m.records = append(m.records, r)
 		m.newest[r.OID] = storage.Position(len(m.records))
@@ -130,6 +136,29 @@ func (h *memHandle) Commit(ctx context.Context, c *storage.Commit) (TID, error) 
 	m.txs = append(m.txs, tx)
 	h.stats.commits.Add(1)
 	return tx.TID, nil
+}
+
+// conflicts looks for what a commit depends on in the records from checked on.
+// The caller holds mu.
+func (m *memStore) conflicts(c *storage.Commit, records []storage.Record, checked storage.Position) error {
+	writes := map[OID]bool{}
+	for _, r := range records {
+		writes[r.OID] = true
+	}
+	_, rebaser := c.Reads.(storage.Rebaser)
+	var lost []storage.ConflictObject
+	for _, tx := range m.txs {
+		for p := max(checked, tx.end-storage.Position(len(tx.OIDs))); p < tx.end; p++ {
+			r := m.records[p]
+			if c.Reads != nil && c.Reads.Depends(r.OID, p+1) || writes[r.OID] && !rebaser {
+				lost = append(lost, storage.ConflictObject{OID: r.OID, Class: m.classes[r.Class-1], Committed: tx.TID})
+			}
+		}
+	}
+	if lost != nil {
+		return &storage.ConflictError{Objects: lost}
+	}
+	return nil
 }
 
 type memHold struct {
@@ -290,6 +319,17 @@ func (s *memSnap) Read(oid OID, pos storage.Position) (storage.Record, error) {
 	r := s.m.records[pos-1]
 	r.Payload = slices.Clone(r.Payload)
 	return r, nil
+}
+
+func (s *memSnap) WrittenBy(_ OID, pos storage.Position) (TID, error) {
+	s.m.mu.Lock()
+	defer s.m.mu.Unlock()
+	for _, tx := range s.m.txs {
+		if pos <= tx.end {
+			return tx.TID, nil
+		}
+	}
+	return 0, storage.ErrRewound
 }
 
 func (s *memSnap) Prefetch([]storage.Position) {}

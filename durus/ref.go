@@ -119,7 +119,7 @@ func As[T any](r AnyRef) Ref[T] { return Ref[T]{raw: r.raw} }
 // this program does not know its class. See Ref.Load.
 func (r AnyRef) Load(s Session) (any, error) {
 	c := s.core()
-	if e := c.hot(uint64(r.raw)); e != nil && !isOpaque(e.value) {
+	if e := c.hot(uint64(r.raw)); e != nil && !isOpaque(e.value) && !isNode(e.value) {
 		return e.value, nil
 	}
 	return c.load(uint64(r.raw), true)

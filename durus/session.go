@@ -52,6 +52,11 @@ type core struct {
 	ptrs  map[any]OID // pointers of dirty; nil until the first Add
 	round int         // of encoding, see edited.round
 
+	containers map[OID]pending    // that were used; nil until the first
+	order      []pending          // the same, in the order of their first use
+	nodes      map[OID]*container // nodes that were used, and of which container
+	filled     []func()           // take back containers that were made for zero handles
+
 	shared *sharedCheck // what was handed out, when CheckShared is on
 }
 
@@ -167,6 +172,15 @@ func (c *core) holder(v any) (OID, bool) {
 	return oid, ok
 }
 
+// observe returns the session's snapshot, for something that depends on it until
+// the session ends or forgets what it has read.
+func (c *core) observe() storage.Snapshot {
+	if c.conn != nil {
+		c.conn.pinned = true
+	}
+	return c.snap
+}
+
 // find returns where the object's state begins. The error is sticky unless it
 // is ErrNotFound.
 func (c *core) find(oid OID) (storage.Position, error) {
@@ -182,24 +196,4 @@ func (c *core) find(oid OID) (storage.Position, error) {
 
 func (c *core) notFound(oid OID) error {
 	return fmt.Errorf("%w: object %s is not in %s at transaction %s", ErrNotFound, oid, c.db.path, c.snap.TID())
-}
-
-// readSet is the session as its commit's storage.ReadSet. Nothing changes the
-// session while Commit runs. Everything in it was read at Commit.Base, so
-// whatever is newer replaces what was read.
-type readSet struct{ used map[OID]use }
-
-// Depends implements storage.ReadSet.
-func (r readSet) Depends(oid OID, _ storage.Position) bool {
-	_, ok := r.used[oid]
-	return ok
-}
-
-// readSet returns what the commit depends on: nil, only what it writes, under
-// SnapshotIsolation.
-func (c *core) readSet() storage.ReadSet {
-	if c.db.opts.Isolation == SnapshotIsolation {
-		return nil
-	}
-	return readSet{c.used}
 }

@@ -85,6 +85,7 @@ func (tx *Tx) end() {
 	if tx.c.over.Swap(true) {
 		return
 	}
+	tx.c.empty()
 	tx.c.snap.Release() // after over was set; see core.hot
 	tx.yield()
 	tx.c.db.running.leave()
@@ -191,7 +192,11 @@ func (tx *Tx) finish(err error) (tid TID, retry bool, _ error) {
 	if err := c.ctx.Err(); err != nil {
 		return 0, false, err
 	}
-	return c.commit(c.ctx, c.snap, tx.meta, tx.hold)
+	tid, retry, err = c.commit(c.ctx, c.snap, tx.meta, tx.hold)
+	if err == nil {
+		c.filled = nil // they are in the file now
+	}
+	return tid, retry, err
 }
 
 // committed calls what OnCommit registered.

@@ -30,6 +30,7 @@ type typeInfo struct {
 	plan    *codec.Plan           // how to encode and decode it
 	fresh   func() any            // a new *T
 	points  map[reflect.Type]bool // what its stored fields have Go pointers to
+	handles *handleWalk           // the way to its containers, nil if it has none
 }
 
 // Type is a registered type.
@@ -123,12 +124,12 @@ func (ts *Types) add(i *typeInfo) (*typeInfo, error) {
 		if t.Kind() == reflect.Pointer {
 			i.points[t.Elem()] = true
 		}
-		return ""
+		return forbiddenContainer(t)
 	}})
 	if err != nil {
 		return nil, fmt.Errorf("durus: Register[%s](%q): %w", i.goType, i.name, err)
 	}
-	i.plan = plan
+	i.plan, i.handles = plan, handlesIn(i.goType)
 
 	ts.mu.Lock()
 	defer ts.mu.Unlock()

@@ -137,7 +137,7 @@ func writeSet(recs []storage.Record) storage.OIDSet {
 
 // prepare makes the frame, for the newest state that is known, without the lock.
 func (t *transaction) prepare() error {
-	if t.base.l.state.Load().end > t.checked {
+	if t.stale() || t.base.l.state.Load().end > t.checked {
 		if err := t.advance(); err != nil {
 			return err
 		}

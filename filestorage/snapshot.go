@@ -105,6 +105,19 @@ func (s *snapshot) Read(oid storage.OID, pos storage.Position) (storage.Record, 
 	return s.l.readRecord(oid, pos, s.end)
 }
 
+// WrittenBy implements storage.Snapshot.
+func (s *snapshot) WrittenBy(oid storage.OID, pos storage.Position) (storage.TID, error) {
+	r, err := s.l.recordHeader(oid, pos)
+	if err != nil {
+		return 0, err
+	}
+	h, ok, err := s.l.headerAt(int64(pos) - r.frame)
+	if err == nil && !ok {
+		err = s.l.damaged(oid, pos, "its frame has no header")
+	}
+	return h.tid, err
+}
+
 const (
 	prefetchGap = 4 << 10   // records that lie this close are read as one piece
 	prefetchMax = 256 << 10 // the largest piece

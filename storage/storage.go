@@ -88,6 +88,9 @@ type Snapshot interface {
 	// damaged, ErrRewound when the file is no longer the one that was read.
 	Read(oid OID, pos Position) (Record, error)
 
+	// WrittenBy returns the transaction that wrote the record at a position that
+	// Find returned. Errors are those of Read.
+	WrittenBy(oid OID, pos Position) (TID, error)
 	// Prefetch says that the records at these positions, which Find returned,
 	// will be read soon. It does not wait; it may sort the slice.
 	Prefetch(positions []Position)

@@ -20,7 +20,7 @@ var allowed = map[string][]string{
 
 	"filestorage": {"storage", "vfs", "vfs/exclusive", "internal/invariant"},
 	"pack":        {"storage", "filestorage", "internal/invariant"},
-	"durus":       {"storage", "vfs", "internal/codec", "internal/invariant"},
+	"durus":       {"storage", "vfs", "internal/codec", "internal/collection", "internal/invariant"},
 
 	"cmd/...":          {"durus", "storage", "filestorage", "pack", "vfs", "vfs/posix", "internal/codec", "cmd/..."},
 	"examples/...":     {"durus"},

@@ -192,3 +192,10 @@ func (w *Writer) NoteAll() error {
 	}
 	return nil
 }
+
+// Misfit sets Err: what was read last does not fit.
+func (c *Cursor) Misfit(stored string) {
+	if c.err == nil {
+		c.err = misfitText(stored, "another key")
+	}
+}

@@ -44,7 +44,6 @@ func (l *List) Apply(b *Builder, splices []Splice, appended [][]byte) error {
 	if err != nil {
 		return err
 	}
-	b.head = l.OID
 	e := &listEdit{List: l, b: b}
 	if head.Level == 0 {
 		values, tail, changed, err := e.merge(head, splices, appended)
@@ -451,4 +450,30 @@ func (v ListView) Each(f func(value []byte) bool) error {
 		i = at.next
 	}
 	return nil
+}
+
+// SameOrEqual tells whether the values that a splice replaces one by one are the
+// same in both views, or what the splice would make of them.
+func SameOrEqual(a, b ListView, s Splice) (bool, error) {
+	for k, value := range s.Insert {
+		i := s.At + k
+		_, differ, err := DifferList(a, b, i, i+1)
+		if err != nil {
+			return false, err
+		}
+		if !differ {
+			continue
+		}
+		at, err := b.descend(i)
+		if err == nil {
+			err = b.read(&at)
+		}
+		if err != nil {
+			return false, err
+		}
+		if i-at.start >= len(at.node.Values) || !slices.Equal(at.node.Values[i-at.start], value) {
+			return false, nil
+		}
+	}
+	return true, nil
 }

@@ -32,7 +32,7 @@ type Limits struct {
 
 // Default are the limits of the databases. They may change: no reader relies on
 // them. See docs/decisions for how they were chosen.
-var Default = Limits{Leaf: 64, LeafBytes: 4096, Fanout: 256, Counters: 8}
+var Default = Limits{Leaf: 64, LeafBytes: 4096, Fanout: 256, Counters: 16}
 
 // Change is a state of an object that an operation made.
 type Change struct {
@@ -51,8 +51,7 @@ type Builder struct {
 	Stripe  int // which of the counters of a length is changed
 	Changes []Change
 
-	w    codec.Writer
-	head uint64 // the container
+	w codec.Writer
 }
 
 // emit adds the state of a node.
@@ -158,4 +157,20 @@ func cut(n, most, mostBytes int, size func(i int) int, tail bool) []int {
 		ends[k-2] = max(first+1, (first+n)/2)
 	}
 	return ends
+}
+
+// AddCounter adds to a counter; a fresh one is not stored yet.
+func AddCounter(b *Builder, oid uint64, delta int64, fresh bool) error {
+	if fresh {
+		return b.emitCounter(oid, delta)
+	}
+	pos, err := b.Store.Find(oid)
+	if err != nil {
+		return err
+	}
+	value, err := b.Store.Count(oid, pos)
+	if err != nil {
+		return err
+	}
+	return b.emitCounter(oid, value+delta)
 }

@@ -64,7 +64,6 @@ func (t *Tree) Apply(b *Builder, ops []Op) (added int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	b.head = t.OID
 	e := &treeEdit{Tree: t, b: b}
 	if head.Level == 0 {
 		err = e.headLeaf(head, ops)

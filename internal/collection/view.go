@@ -277,3 +277,12 @@ func (v View) Each(f func(key, value []byte) bool) error {
 	}
 	return err
 }
+
+// Leaf returns the oid of the leaf that a key belongs to, 0 if it cannot be found.
+func (v View) Leaf(key []byte) uint64 {
+	at, err := v.descend(key)
+	if err != nil {
+		return 0
+	}
+	return at.oid
+}

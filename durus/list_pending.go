@@ -1,0 +1,475 @@
+package durus
+
+import (
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+
+	"github.com/durusdb/durus/internal/codec"
+	"github.com/durusdb/durus/internal/collection"
+	"github.com/durusdb/durus/storage"
+)
+
+// listPending is what a session has read of a list and will change in it.
+//
+// As long as nothing was moved, changes are values that were set, by index, and
+// values at the end, and nobody has to know the length. Insert and Delete move
+// values: from then on the list is pieces, each a part of the stored list or
+// values of the session's own.
+type listPending[V any] struct {
+	listReader[V]
+	container
+
+	sets     map[int]listSet[V]
+	appended []V
+	pieces   []listPiece[V] // nil until something was moved; then sets and appended are empty
+	stored   int            // length of the stored list that pieces are parts of
+	base     storage.Snapshot
+
+	// What was read: indexes of the stored list, and the end of it.
+	reads   map[int]storage.Snapshot
+	spans   []listSpan
+	lengths []storage.Snapshot
+
+	splices []collection.Splice // packed
+	bases   []storage.Snapshot  // parallel to splices
+	tail    [][]byte            // packed
+}
+
+type listSet[V any] struct {
+	value V
+	at    storage.Snapshot
+}
+
+// listPiece is n values of the stored list from an index on, or values of the
+// session's own.
+type listPiece[V any] struct {
+	from, n int
+	own     []V // nil: of the stored list
+}
+
+func (p *listPiece[V]) len() int {
+	if p.own != nil {
+		return len(p.own)
+	}
+	return p.n
+}
+
+// listSpan is the indexes from <= i < to that were walked over; to < 0: to the
+// end.
+type listSpan struct {
+	from, to int
+	at       storage.Snapshot
+}
+
+func newListPending[V any](c *core, typ *listType[V], oid OID, fresh bool) *listPending[V] {
+	p := &listPending[V]{container: container{oid: oid, class: collection.ClassList, fresh: fresh}}
+	p.listReader = listReader[V]{c: c, typ: typ, oid: oid, note: &p.container}
+	return p
+}
+
+func (p *listPending[V]) changed() bool {
+	return len(p.sets) > 0 || len(p.appended) > 0 || p.pieces != nil
+}
+
+func (p *listPending[V]) work() int {
+	return len(p.sets) + len(p.appended) + len(p.pieces) + len(p.reads) + len(p.spans)
+}
+
+// length is that of the stored list, which is not entered into the read set.
+func (p *listPending[V]) length() (int, error) {
+	if p.fresh {
+		return 0, nil
+	}
+	return p.listReader.len()
+}
+
+func (p *listPending[V]) readLength() {
+	if p.fresh {
+		return
+	}
+	snap := p.c.observe()
+	if n := len(p.lengths); n == 0 || p.lengths[n-1] != snap {
+		p.lengths = append(p.lengths, snap)
+	}
+}
+
+func (p *listPending[V]) readIndex(i int) {
+	if _, ok := p.reads[i]; ok {
+		return
+	}
+	if p.reads == nil {
+		p.reads = make(map[int]storage.Snapshot)
+	}
+	p.reads[i] = p.c.observe()
+}
+
+// len is the length as the session sees it.
+func (p *listPending[V]) len() (int, error) {
+	p.readLength()
+	if p.pieces != nil {
+		n := 0
+		for i := range p.pieces {
+			n += p.pieces[i].len()
+		}
+		return n, nil
+	}
+	n, err := p.length()
+	return n + len(p.appended), err
+}
+
+// look returns the value at an index as the session sees it, nil outside. index
+// is that of the stored list, -1 for a value of the session's own.
+func (p *listPending[V]) look(i int) (v *V, index int, err error) {
+	if i < 0 {
+		return nil, -1, nil
+	}
+	if p.pieces != nil {
+		k, off := p.piece(i)
+		if k == len(p.pieces) {
+			return nil, -1, nil
+		}
+		if q := &p.pieces[k]; q.own != nil {
+			return &q.own[off], -1, nil
+		}
+		index = p.pieces[k].from + off
+		v, err = p.listReader.get(index)
+		if err == nil && v == nil {
+			err = p.moved()
+		}
+		return v, index, err
+	}
+	if s, ok := p.sets[i]; ok {
+		return &s.value, -1, nil
+	}
+	if !p.fresh {
+		if v, err = p.listReader.get(i); v != nil || err != nil {
+			return v, i, err
+		}
+	}
+	if len(p.appended) == 0 {
+		return nil, -1, nil
+	}
+	// Where the session's own values begin depends on the length.
+	n, err := p.length()
+	if err != nil || i-n >= len(p.appended) {
+		return nil, -1, err
+	}
+	p.readLength()
+	return &p.appended[i-n], -1, nil
+}
+
+// moved is for a live connection whose list has become shorter than what it has
+// begun to change.
+func (p *listPending[V]) moved() error {
+	return p.c.stick(&ConflictError{Objects: []ConflictObject{{OID: p.container.oid, Class: p.class, Committed: p.c.snap.TID(), Reason: "it was changed while values in it were moved"}}})
+}
+
+// get is look, and enters what was seen into the read set.
+func (p *listPending[V]) get(i int) (*V, error) {
+	v, index, err := p.look(i)
+	switch {
+	case err != nil:
+		return nil, err
+	case v == nil:
+		p.readLength()
+	case index >= 0:
+		p.readIndex(index)
+	}
+	return v, nil
+}
+
+// piece returns the piece with an index of the session's list, and the offset in
+// it; len(pieces) at the end.
+func (p *listPending[V]) piece(i int) (k, off int) {
+	for k = range p.pieces {
+		n := p.pieces[k].len()
+		if i < n {
+			return k, i
+		}
+		i -= n
+	}
+	return len(p.pieces), i
+}
+
+func (p *listPending[V]) append(v V) error {
+	if err := p.fillIn(&v); err != nil {
+		return err
+	}
+	if p.pieces == nil {
+		p.appended = append(p.appended, v)
+		return nil
+	}
+	p.readLength() // where it comes to stand depends on it, with others moved
+	if n := len(p.pieces); n > 0 && p.pieces[n-1].own != nil {
+		p.pieces[n-1].own = append(p.pieces[n-1].own, v)
+		return nil
+	}
+	p.pieces = append(p.pieces, listPiece[V]{own: []V{v}})
+	return nil
+}
+
+func (p *listPending[V]) fillIn(v *V) error {
+	if h := p.typ.values.handles; h != nil {
+		return p.c.fill(h, reflect.ValueOf(v))
+	}
+	return nil
+}
+
+// change replaces del values at an index; beyond is how far behind the last
+// value the index may be.
+func (p *listPending[V]) change(i, del, beyond int, values []V) error {
+	for k := range values {
+		if err := p.fillIn(&values[k]); err != nil {
+			return err
+		}
+	}
+	if del == len(values) && p.pieces == nil {
+		return p.set(i, values[0])
+	}
+	if p.pieces == nil {
+		if err := p.divide(); err != nil {
+			return err
+		}
+	}
+	n := 0
+	for k := range p.pieces {
+		n += p.pieces[k].len()
+	}
+	if i < 0 || i+del > n || i > n-1+beyond {
+		p.readLength()
+		return p.outside(i)
+	}
+	if i == n {
+		p.readLength() // the end is where it is
+	}
+	p.cutAt(i + del)
+	p.cutAt(i)
+	from, _ := p.piece(i)
+	to, _ := p.piece(i + del)
+	var fresh []listPiece[V]
+	if len(values) > 0 {
+		fresh = []listPiece[V]{{own: values}}
+	}
+	p.pieces = slices.Replace(p.pieces, from, to, fresh...)
+	return nil
+}
+
+// set replaces a value where nothing was moved.
+func (p *listPending[V]) set(i int, v V) error {
+	old, index, err := p.look(i)
+	switch {
+	case err != nil:
+		return err
+	case old == nil:
+		p.readLength()
+		return p.outside(i)
+	case index < 0 && !p.isSet(i):
+		*old = v // appended by this session
+		return nil
+	}
+	at := p.c.observe()
+	if s, ok := p.sets[i]; ok {
+		at = s.at
+	}
+	if p.sets == nil {
+		p.sets = make(map[int]listSet[V])
+	}
+	p.sets[i] = listSet[V]{v, at}
+	return nil
+}
+
+func (p *listPending[V]) isSet(i int) bool { _, ok := p.sets[i]; return ok }
+
+// divide turns the list into pieces.
+func (p *listPending[V]) divide() error {
+	n, err := p.length()
+	if err != nil {
+		return err
+	}
+	p.stored, p.base = n, p.c.observe()
+	p.pieces = []listPiece[V]{}
+	from := 0
+	for _, i := range slices.Sorted(maps.Keys(p.sets)) {
+		if i > from {
+			p.pieces = append(p.pieces, listPiece[V]{from: from, n: i - from})
+		}
+		p.pieces = append(p.pieces, listPiece[V]{own: []V{p.sets[i].value}})
+		from = i + 1
+	}
+	if n > from {
+		p.pieces = append(p.pieces, listPiece[V]{from: from, n: n - from})
+	}
+	if len(p.appended) > 0 {
+		p.readLength()
+		p.pieces = append(p.pieces, listPiece[V]{own: p.appended})
+	}
+	p.sets, p.appended = nil, nil
+	return nil
+}
+
+// cutAt makes an index the beginning of a piece.
+func (p *listPending[V]) cutAt(i int) {
+	k, off := p.piece(i)
+	if k == len(p.pieces) || off == 0 {
+		return
+	}
+	a := p.pieces[k]
+	b := a
+	if a.own != nil {
+		a.own, b.own = slices.Clip(a.own[:off]), a.own[off:]
+	} else {
+		a.n, b.from, b.n = off, a.from+off, a.n-off
+	}
+	p.pieces[k] = a
+	p.pieces = slices.Insert(p.pieces, k+1, b)
+}
+
+// savepoint implements pending.
+func (p *listPending[V]) savepoint() (undo func()) {
+	sets, appended, stored, base := maps.Clone(p.sets), slices.Clone(p.appended), p.stored, p.base
+	pieces := slices.Clone(p.pieces)
+	for i := range pieces {
+		pieces[i].own = slices.Clone(pieces[i].own)
+	}
+	return func() {
+		// Cloned again: the savepoint may be rolled back to once more.
+		p.sets, p.appended, p.stored, p.base = maps.Clone(sets), slices.Clone(appended), stored, base
+		p.pieces = slices.Clone(pieces)
+		for i := range p.pieces {
+			p.pieces[i].own = slices.Clone(p.pieces[i].own)
+		}
+	}
+}
+
+// pack implements pending.
+func (p *listPending[V]) pack(c *core, w *codec.Writer) error {
+	p.splices, p.bases, p.tail = nil, nil, nil
+	var store arena
+	encode := func(values []V) ([][]byte, error) {
+		out := make([][]byte, len(values))
+		for i := range values {
+			mark := len(w.Buf)
+			if err := p.typ.values.one.Encode(w, &values[i], nil); err != nil {
+				return nil, fmt.Errorf("a value: %w", err)
+			}
+			out[i] = store.bytes(w.Buf[mark:])
+			w.Buf = w.Buf[:mark]
+		}
+		return out, nil
+	}
+	var err error
+	if p.pieces == nil {
+		for _, i := range slices.Sorted(maps.Keys(p.sets)) {
+			s := p.sets[i]
+			v, err := encode([]V{s.value})
+			if err != nil {
+				return err
+			}
+			p.splices, p.bases = append(p.splices, collection.Splice{At: i, Delete: 1, Insert: v}), append(p.bases, s.at)
+		}
+		p.tail, err = encode(p.appended)
+		return err
+	}
+	at := 0
+	var own [][]byte
+	splice := func(to int) {
+		if to > at || len(own) > 0 {
+			p.splices, p.bases = append(p.splices, collection.Splice{At: at, Delete: to - at, Insert: own}), append(p.bases, p.base)
+		}
+		own = nil
+	}
+	for i := range p.pieces {
+		q := &p.pieces[i]
+		if q.own != nil {
+			v, err := encode(q.own)
+			if err != nil {
+				return err
+			}
+			own = append(own, v...)
+			continue
+		}
+		splice(q.from)
+		at = q.from + q.n
+	}
+	splice(p.stored)
+	return nil
+}
+
+func (p *listPending[V]) list() *collection.List {
+	return &collection.List{OID: uint64(p.container.oid), Fresh: p.fresh}
+}
+
+// build implements pending.
+func (p *listPending[V]) build(b *collection.Builder) error {
+	return p.list().Apply(b, p.splices, p.tail)
+}
+
+// check implements pending.
+func (p *listPending[V]) check(c *core, now *nodeStore, reads bool) (reason string, at OID, err error) {
+	if p.fresh {
+		return "", 0, nil
+	}
+	list := p.list()
+	is := collection.ListView{List: list, Store: now}
+	was := func(snap storage.Snapshot) collection.ListView {
+		return collection.ListView{List: list, Store: c.store(snap, nil)}
+	}
+	for i, s := range p.splices {
+		if p.pieces == nil {
+			same, err := collection.SameOrEqual(was(p.bases[i]), is, s)
+			if err != nil {
+				return "", 0, err
+			}
+			if !same {
+				return fmt.Sprintf("both set index %d", s.At), p.container.oid, nil
+			}
+			continue
+		}
+		// Values were moved: everything behind must be where it was.
+		_, differ, err := collection.DifferList(was(p.bases[i]), is, s.At, p.stored)
+		if err != nil {
+			return "", 0, err
+		}
+		if differ {
+			return "values in it were moved", p.container.oid, nil
+		}
+		break
+	}
+	if !reads {
+		return "", 0, nil
+	}
+	for i, snap := range p.reads {
+		_, differ, err := collection.DifferList(was(snap), is, i, i+1)
+		if err != nil {
+			return "", 0, err
+		}
+		if differ {
+			return fmt.Sprintf("index %d was read", i), p.container.oid, nil
+		}
+	}
+	for _, s := range p.spans {
+		i, differ, err := collection.DifferList(was(s.at), is, s.from, s.to)
+		if err != nil {
+			return "", 0, err
+		}
+		if differ {
+			return fmt.Sprintf("a range with index %d was read", i), p.container.oid, nil
+		}
+	}
+	for _, snap := range p.lengths {
+		before, err := was(snap).Len()
+		if err != nil {
+			return "", 0, err
+		}
+		after, err := is.Len()
+		if err != nil {
+			return "", 0, err
+		}
+		if before != after {
+			return "its length was read", p.container.oid, nil
+		}
+	}
+	return "", 0, nil
+}

@@ -1,0 +1,201 @@
+package durus
+
+import (
+	"context"
+	"math/rand/v2"
+	"slices"
+
+	"github.com/durusdb/durus/internal/collection"
+	"github.com/durusdb/durus/storage"
+)
+
+// readSet is the session as its commit's storage.ReadSet. Nothing changes the
+// session while Commit runs. Everything in it was read at Commit.Base, so
+// whatever is newer replaces what was read.
+type readSet struct{ used map[OID]use }
+
+// Depends implements storage.ReadSet.
+func (r readSet) Depends(oid OID, _ storage.Position) bool {
+	_, ok := r.used[oid]
+	return ok
+}
+
+// readSet returns what the commit depends on: nil, only what it writes, under
+// SnapshotIsolation.
+func (c *core) readSet() storage.ReadSet {
+	if c.db.opts.Isolation == SnapshotIsolation {
+		return nil
+	}
+	return readSet{c.used}
+}
+
+// carrier is the read set of a transaction that has used containers. When a
+// node that they were read from or built from has changed, it says what the
+// transaction would have read in the newest state, and applies its writes there.
+type carrier struct {
+	c       *core
+	objects storage.ReadSet // the objects that it depends on
+	out     written
+	classes map[string]storage.ClassID
+	locked  bool // Rebase runs under the lock
+	stale   bool
+}
+
+// carry makes the records of a commit on base, and its read set.
+func (c *core) carry(ctx context.Context, base storage.Snapshot, w written) (storage.ReadSet, []storage.Record, error) {
+	if len(c.order) == 0 {
+		return c.readSet(), w.records, nil
+	}
+	r := &carrier{c: c, objects: c.readSet(), out: w}
+	if r.objects == nil {
+		written := make(storage.OIDSet, len(w.records))
+		for i := range w.records {
+			written[w.records[i].OID] = struct{}{}
+		}
+		r.objects = written
+	}
+	if len(w.containers) > 0 {
+		r.classes = map[string]storage.ClassID{collection.ClassNode: 0, collection.ClassCounter: 0}
+		for _, p := range w.containers {
+			r.classes[p.common().class] = 0
+		}
+		for name := range r.classes {
+			id, err := c.db.classID(ctx, c.gen, name)
+			if err != nil {
+				return nil, nil, err
+			}
+			r.classes[name] = id
+		}
+	}
+	for _, p := range c.order {
+		// What a live connection has used stems from different moments.
+		p.common().stale = c.conn != nil
+	}
+	for _, p := range w.containers {
+		if p.common().stale = c.conn != nil; p.common().stale {
+			continue
+		}
+		if err := r.build(p, c.store(base, p.common())); err != nil {
+			return nil, nil, err
+		}
+	}
+	if c.conn != nil {
+		records, err := r.Rebase(base, false)
+		return r, records, err
+	}
+	return r, r.records(), nil
+}
+
+// Depends implements storage.ReadSet.
+func (r *carrier) Depends(oid OID, pos storage.Position) bool {
+	if p := r.c.nodes[oid]; p != nil {
+		p.stale, r.stale = true, true
+	}
+	return r.objects.Depends(oid, pos)
+}
+
+// Stale implements storage.Rebaser.
+func (r *carrier) Stale() bool { return r.stale }
+
+// maxLocked is how many keys a Rebase looks at under the commit lock: some
+// microseconds each.
+const maxLocked = 256
+
+// Rebase implements storage.Rebaser.
+func (r *carrier) Rebase(now storage.Snapshot, locked bool) ([]storage.Record, error) {
+	if locked {
+		work := 0
+		for _, p := range r.c.order {
+			if p.common().stale {
+				work += p.work()
+			}
+		}
+		if work > maxLocked {
+			return nil, storage.ErrSendBack
+		}
+	}
+	r.locked = locked
+	defer func() { r.locked = false }()
+	for _, p := range r.c.order {
+		if !p.common().stale {
+			continue
+		}
+		store := r.c.store(now, p.common())
+		reason, at, err := p.check(r.c, store, r.c.db.opts.Isolation == Serializable)
+		if err != nil {
+			return nil, err
+		}
+		if reason != "" {
+			return nil, r.conflict(p, store, reason, at)
+		}
+		if p.common().kept {
+			if err := r.build(p, store); err != nil {
+				return nil, err
+			}
+		}
+		p.common().stale = false
+	}
+	r.stale = false
+	return r.records(), nil
+}
+
+// build applies what a container has to commit to the nodes of a state.
+func (r *carrier) build(p pending, store *nodeStore) error {
+	b := &collection.Builder{Store: store, Limits: collection.Default, NewOID: r.newOID, Stripe: rand.N(1 << 16)}
+	if err := p.build(b); err != nil {
+		return err
+	}
+	p.common().changes = b.Changes
+	return nil
+}
+
+// newOID returns an id for a new node, which the storage may need the lock for.
+func (r *carrier) newOID() (uint64, error) {
+	if r.locked {
+		return 0, storage.ErrSendBack
+	}
+	oid, err := r.c.db.st.NewOID(r.c.ctx)
+	return uint64(oid), err
+}
+
+// records are those of the objects, and of the containers as they were built last.
+func (r *carrier) records() []storage.Record {
+	out := slices.Clip(r.out.records)
+	for _, p := range r.out.containers {
+		for i := range p.common().changes {
+			ch := &p.common().changes[i]
+			out = append(out, storage.Record{
+				OID:     OID(ch.OID),
+				Class:   r.classes[ch.Class],
+				Codec:   storage.CodecMsgpack,
+				Payload: ch.Payload,
+				Strong:  asOIDs(ch.Strong),
+				Weak:    asOIDs(ch.Weak),
+			})
+		}
+	}
+	return out
+}
+
+func asOIDs(raw []uint64) []OID {
+	if len(raw) == 0 {
+		return nil
+	}
+	oids := make([]OID, len(raw))
+	for i, oid := range raw {
+		oids[i] = OID(oid)
+	}
+	return oids
+}
+
+// conflict describes what could not be carried over. at is the node where it
+// was found.
+func (r *carrier) conflict(p pending, now *nodeStore, reason string, at OID) error {
+	o := ConflictObject{OID: p.common().oid, Class: p.common().class, Base: r.c.snap.TID(), Committed: now.snap.TID(), Reason: reason}
+	if pos, err := now.snap.Find(at); err == nil {
+		if tid, err := now.snap.WrittenBy(at, pos); err == nil {
+			o.Committed = tid
+		}
+	}
+	return &ConflictError{Objects: []ConflictObject{o}}
+}
