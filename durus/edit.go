@@ -73,7 +73,6 @@ func (c *core) edit(raw uint64, t reflect.Type) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	base := rec.Payload
 	v, info, extra, err := c.decode(rec)
 	if err != nil {
 		return nil, err
@@ -81,7 +80,9 @@ func (c *core) edit(raw uint64, t reflect.Type) (any, error) {
 	if info == nil || info.goType != t {
 		return nil, c.typeError(oid, v, t)
 	}
-	c.takeEdited(&edited{oid: oid, info: info, value: v, base: base, extra: extra}, pos)
+	e := &edited{oid: oid, info: info, value: v, base: rec.Payload, extra: extra}
+	c.takeEdited(e, pos)
+	c.baseUpgraded(e, rec)
 	return v, nil
 }
 

@@ -103,7 +103,8 @@ func (h *memHandle) Commit(ctx context.Context, c *storage.Commit) (TID, error) 
 		for p := tx.end - storage.Position(len(tx.OIDs)); p < tx.end; p++ {
 			r := m.records[p]
 			if writes[r.OID] || c.Reads != nil && c.Reads.Depends(r.OID, p+1) {
-				lost = append(lost, storage.ConflictObject{OID: r.OID, Class: m.classes[r.Class-1], Committed: tx.TID})
+				class, _ := storage.SplitClass(m.classes[r.Class-1])
+				lost = append(lost, storage.ConflictObject{OID: r.OID, Class: class, Committed: tx.TID})
 			}
 		}
 	}

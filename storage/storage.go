@@ -43,8 +43,8 @@ type Storage interface {
 	// NewOID returns an object id that nobody else has had or will get.
 	NewOID(ctx context.Context) (OID, error)
 
-	// ClassID returns the number of a class, and gives it one if it has none
-	// yet. Snapshot.ClassName is the way back.
+	// ClassID returns the number of a class, in the spelling of ClassName, and
+	// gives it one if it has none yet. Snapshot.ClassName is the way back.
 	ClassID(ctx context.Context, name string) (ClassID, error)
 
 	// Sync returns when everything that this handle knows to be appended is durable.
@@ -103,9 +103,10 @@ type Snapshot interface {
 	// will be read soon. It does not wait; it may sort the slice.
 	Prefetch(positions []Position)
 
-	// ClassName is the class of a record of this snapshot's lineage; ok is
-	// false for a number that the file does not know.
-	ClassName(id ClassID) (name string, ok bool)
+	// ClassName is the class of a record of this snapshot's lineage, in the
+	// spelling that SplitClass reads; ok is false for a number that the file
+	// does not know.
+	ClassName(id ClassID) (spelling string, ok bool)
 
 	// Release ends the snapshot. It is idempotent.
 	Release()

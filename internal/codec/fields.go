@@ -145,6 +145,7 @@ func (c *compiler) field(made *structCoder, f reflect.StructField, offset uintpt
 	made.fields = append(made.fields, field{
 		name:   name,
 		key:    appendString(nil, name),
+		typ:    f.Type,
 		offset: offset + f.Offset,
 		coder:  elem,
 		omit:   omit,
