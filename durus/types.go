@@ -3,6 +3,7 @@ package durus
 import (
 	"fmt"
 	"reflect"
+	"strings"
 	"sync"
 
 	"github.com/durusdb/durus/internal/codec"
@@ -131,11 +132,11 @@ func (ts *Types) add(i *typeInfo) (*typeInfo, error) {
 		return ""
 	}})
 	if err != nil {
-		return nil, fmt.Errorf("durus: Register[%s](%q): %w", i.goType, i.name, err)
+		return nil, fmt.Errorf("durus: Register[%s](%q): %s", i.goType, i.name, fieldFault(err))
 	}
 	i.plan = plan
-	if err := i.compileSteps(); err != nil {
-		return nil, fmt.Errorf("durus: Register[%s](%q): %w", i.goType, i.name, err)
+	if fault := i.compileSteps(); fault != "" {
+		return nil, fmt.Errorf("durus: Register[%s](%q): %s", i.goType, i.name, fault)
 	}
 
 	ts.mu.Lock()
@@ -150,7 +151,7 @@ func (ts *Types) add(i *typeInfo) (*typeInfo, error) {
 	}
 	for _, name := range append([]string{i.name}, i.aliases...) {
 		if known := ts.byName[name]; known != nil {
-			return nil, fmt.Errorf("durus: Register[%s](%q): the name %q is used by %s", i.goType, i.name, name, known.goType)
+			return nil, fmt.Errorf("durus: Register[%s](%q): the name %q is used by %s: choose another", i.goType, i.name, name, known.goType)
 		}
 	}
 	if err := ts.checkPointers(i); err != nil {
@@ -190,8 +191,12 @@ func refusePointer(from *typeInfo, to reflect.Type) error {
 		}
 		return fmt.Sprintf("a pointer to the registered type %s would be stored as a copy: use durus.Ref[%s]", to, to.Name())
 	}})
-	return fmt.Errorf("durus: Register[%s]: %w", from.goType, err)
+	return fmt.Errorf("durus: Register[%s](%q): %s", from.goType, from.name, fieldFault(err))
 }
+
+// fieldFault is what package codec has against a type: the path of the field,
+// what is wrong, and what to do.
+func fieldFault(err error) string { return strings.TrimPrefix(err.Error(), "codec: ") }
 
 // byClass returns the type of a class name, or nil.
 func (ts *Types) byClass(name string) *typeInfo {

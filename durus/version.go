@@ -166,19 +166,20 @@ func (i *typeInfo) checkSteps() string {
 	return ""
 }
 
-// compileSteps makes the plans of older types. The type's own exists.
-func (i *typeInfo) compileSteps() error {
+// compileSteps makes the plans of older types, or says what is wrong with one.
+// The type's own plan exists.
+func (i *typeInfo) compileSteps() string {
 	next := i.plan
 	for k := len(i.steps) - 1; k >= 0; k-- {
 		s := i.steps[k]
 		plan, err := codec.Compile(s.old)
 		if err != nil {
-			return fmt.Errorf("the older type of the step %s: %w", s, err)
+			return fmt.Sprintf("the older type of the step %s: %s", s, fieldFault(err))
 		}
 		s.plan, s.bridge = plan, codec.NewBridge(plan, next)
 		next = plan
 	}
-	return nil
+	return ""
 }
 
 // differs says what of a registration is not as in an earlier one of the same
