@@ -75,11 +75,7 @@ func (c *core) classOf(raw uint64) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	id, err := c.snap.Class(oid, pos)
-	if err != nil {
-		return "", c.readError(err)
-	}
-	class, err := c.classNumber(oid, id)
+	class, err := c.classAt(storage.Place{OID: oid, Position: pos})
 	if err != nil {
 		return "", err
 	}
@@ -87,6 +83,15 @@ func (c *core) classOf(raw uint64) (string, error) {
 		return info.name, nil // an alias is known under the new name
 	}
 	return class.name, nil
+}
+
+// classAt returns the class of the record at a place.
+func (c *core) classAt(p storage.Place) (*class, error) {
+	id, err := c.snap.Class(p.OID, p.Position)
+	if err != nil {
+		return nil, c.readError(err)
+	}
+	return c.classNumber(p.OID, id)
 }
 
 // classNumber returns the class with a number that stands in a record.
