@@ -33,7 +33,7 @@ func (s *snapshot) Objects(from storage.OID) iter.Seq2[storage.Place, error] {
 
 // Class implements storage.Snapshot: it reads the record's header.
 func (s *snapshot) Class(oid storage.OID, pos storage.Position) (storage.ClassID, error) {
-	h, err := s.l.recordHeader(oid, pos)
+	h, err := s.l.recordHeaderBefore(oid, pos, s.end)
 	return h.class, err
 }
 
