@@ -22,7 +22,7 @@ func (c *core) commit(ctx context.Context, base storage.Snapshot, meta storage.M
 		return 0, false, err
 	}
 	for i, e := range from {
-		if records[i].Class, err = c.db.classID(ctx, c.gen, e.stored()); err != nil {
+		if records[i].Class, err = c.storedClass(ctx, e); err != nil {
 			return 0, mayRetry(err), err
 		}
 	}

@@ -15,6 +15,7 @@ type generation struct {
 	cache   *cache
 	classes sync.Map // storage.ClassID -> *class
 	ids     sync.Map // class in the spelling of the file -> storage.ClassID
+	bases   bases    // what classes without a version count as
 }
 
 // generation returns the memory for a snapshot.

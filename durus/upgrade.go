@@ -46,16 +46,17 @@ func (c *core) stepsFrom(oid OID, class *class, info *typeInfo) ([]*step, error)
 	lowest, from := info.lowest(), class.version
 	switch {
 	case from == 0:
-		from = lowest
+		from = c.base(class.name, lowest)
 	case info.version == 0:
 		return nil, fmt.Errorf("%w of the program: object %s in %s is of class %s, this program knows the class without a version: use the newer program for it",
 			ErrTooNew, oid, c.db.path, class)
 	case from > info.version:
 		return nil, fmt.Errorf("%w of the program: object %s in %s is of class %s, this program knows version %d: use the newer program for it",
 			ErrTooNew, oid, c.db.path, class, info.version)
-	case from < lowest:
-		return nil, fmt.Errorf("%w: object %s in %s is of class %s, this program reads it from version %d on: add durus.Upgrade(%d, ...), or run DB.Migrate of a program that has it",
-			ErrType, oid, c.db.path, class, lowest, lowest-1)
+	}
+	if from < lowest {
+		return nil, fmt.Errorf("%w: object %s in %s is of class %s and of version %d, this program reads the class from version %d on: add durus.Upgrade(%d, ...), or run DB.Migrate of a program that has it",
+			ErrType, oid, c.db.path, class.name, from, lowest, lowest-1)
 	}
 	return info.steps[from-lowest:], nil
 }

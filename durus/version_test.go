@@ -508,3 +508,39 @@ func TestMergeOption(t *testing.T) {
 		}
 	}
 }
+
+// A program that has dropped its oldest step does not take what was written
+// without a version for younger than it is: the file remembers.
+func TestUnversionedIsNotTakenForYounger(t *testing.T) {
+	onBeds(t, func(t *testing.T, b *bed) {
+		v1, v2 := b.db(Options{Types: programV1()}), b.db(Options{Types: programV2()})
+		putPeople(t, v1, map[string]*personV1{"ada": {Name: "Ada Lovelace"}, "bob": {Name: "Bob Kahn"}})
+		late := b.db(Options{Types: typesWith(func(ts *Types) { RegisterIn[person](ts, "t.Person", Version(3), Upgrade(2, rename)) })})
+		update(t, v2, func(tx *Tx) error {
+			Must(As[personV2](met(t, v2, "ada")).Edit(tx)).Born = 1815
+			return nil
+		})
+		if p, err := loaded[person](t, late, "ada"); err != nil || p.Year != 1815 {
+			t.Errorf("%+v, %v", p, err)
+		}
+		renamed := b.db(Options{Types: typesWith(func(ts *Types) {
+			RegisterIn[person](ts, "t.Human", Alias("t.Person"), Version(3), Upgrade(2, rename))
+		})})
+		for _, db := range []*DB{late, renamed} {
+			_, err := loaded[person](t, db, "bob")
+			wantErr(t, err, ErrType)
+			if !strings.Contains(err.Error(), "of version 1") || !strings.Contains(err.Error(), "Upgrade(1") {
+				t.Errorf("got %v", err)
+			}
+			r, err := db.Migrate(t.Context(), nil)
+			wantErr(t, err, ErrType)
+			if r.Failed != 1 {
+				t.Errorf("got %+v", r)
+			}
+		}
+		// Who has the step reads it, whatever the others have said.
+		if p, err := loaded[person](t, b.db(Options{Types: programV3()}), "bob"); err != nil || p.First != "Bob" {
+			t.Errorf("%+v, %v", p, err)
+		}
+	})
+}

@@ -26,6 +26,22 @@ func TestClassName(t *testing.T) {
 			t.Fatalf("%q was read as %q %d", s, n, v)
 		}
 	})
+	rapid.Check(t, func(t *rapid.T) {
+		name := rapid.StringMatching(`[a-z.@0-9=]{1,9}`).Draw(t, "name")
+		version := rapid.IntRange(0, MaxVersion).Draw(t, "version")
+		s := BaseName(name, version)
+		if n, v, ok := SplitBase(s); n != name || v != version || !ok {
+			t.Fatalf("%q was read as %q %d %v", s, n, v, ok)
+		}
+		if n, v := SplitClass(s); n != s || v != 0 {
+			t.Fatalf("%q was read as class %q version %d", s, n, v)
+		}
+	})
+	for _, s := range []string{"", "a", "a@1", "a@0", "a@0=", "@0=1", "a@0=01", "a@0=-1", "a@0=2147483648", "a@1=1"} {
+		if n, v, ok := SplitBase(s); ok {
+			t.Errorf("%q was read as %q %d", s, n, v)
+		}
+	}
 	for s, want := range map[string]int{"a@1": 1, "a@2147483647": MaxVersion, "a@b@7": 7, "a": 0, "a@": 0, "a@0": 0, "a@01": 0, "a@2147483648": 0, "@1": 0, "": 0} {
 		if _, v := SplitClass(s); v != want {
 			t.Errorf("%q has version %d, want %d", s, v, want)

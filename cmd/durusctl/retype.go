@@ -93,6 +93,9 @@ func (a *app) retype(ctx context.Context, path, old, name string, merge bool) (e
 	if err := r.check(ctx, path, merge); err != nil {
 		return err
 	}
+	if err := r.keepBases(ctx); err != nil {
+		return err
+	}
 	bar := a.progress("retype")
 	bar.total = objectCount
 	for next := storage.OID(1); err == nil && next != 0; {
@@ -135,6 +138,27 @@ func (r *retyping) check(ctx context.Context, path string, merge bool) error {
 		return fmt.Errorf("%s has %s of class %s already: nothing was changed; if they are of the same type, say --merge", path, count(objects[r.name], "object"), r.name)
 	}
 	return nil
+}
+
+// keepBases gives the new name what the class table says of the old one's
+// objects without a version: how old they are.
+func (r *retyping) keepBases(ctx context.Context) error {
+	snap, err := r.st.Begin(ctx, false)
+	if err != nil {
+		return err
+	}
+	defer snap.Release()
+	for id := storage.ClassID(1); ; id++ {
+		spelling, ok := snap.ClassName(id)
+		if !ok {
+			return nil
+		}
+		if name, version, ok := storage.SplitBase(spelling); ok && name == r.old {
+			if _, err := r.st.ClassID(ctx, storage.BaseName(r.name, version)); err != nil {
+				return err
+			}
+		}
+	}
 }
 
 // batch rewrites the first objects from an id on, and returns where to go on,
