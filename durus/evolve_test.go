@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // evolveEnv makes the test binary a program of another time: its value is the
@@ -195,4 +196,67 @@ func TestEvolveWithOldProcesses(t *testing.T) {
 	if got := classes(t, db); got["t.Person@3"] != 5 || got["t.Person"] != 1 {
 		t.Errorf("the classes are %v", got)
 	}
+}
+
+// Processes migrate together; one after the other is killed on the way, and
+// the last ones finish. Nothing is lost, and nothing is done twice.
+func TestMigrateKilled(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts processes")
+	}
+	const n = 20000
+	path := filepath.Join(t.TempDir(), "village.durus")
+	old, err := Open(path, &Options{Types: programOld(), Sync: SyncNever})
+	if err != nil {
+		t.Fatal(err)
+	}
+	manyPeople(t, old, n)
+	if err := old.Close(); err != nil {
+		t.Fatal(err)
+	}
+	db, err := Open(path, &Options{Types: programV3()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	kills := 0
+	for left := n; left > n/2; left = classes(t, db)["t.Person"] {
+		victim := startProgram(t, path, "3")
+		if _, err := fmt.Fprintln(victim.in, "migrate"); err != nil {
+			t.Fatal(err)
+		}
+		for before := left; left == before; left = classes(t, db)["t.Person"] {
+			time.Sleep(time.Millisecond)
+		}
+		if err := victim.cmd.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		_ = victim.cmd.Wait()
+		kills++
+	}
+	one, two := startProgram(t, path, "3"), startProgram(t, path, "3")
+	for _, c := range []*childProcess{one, two} {
+		if _, err := fmt.Fprintln(c.in, "migrate"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range []*childProcess{one, two} {
+		if s, err := c.out.ReadString('\n'); err != nil || !strings.HasPrefix(s, "migrated ") {
+			t.Errorf("got %q, %v", s, err)
+		}
+	}
+	verify(t, db)
+	if got := classes(t, db); got["t.Person@3"] != n || got["t.Person"] != 0 {
+		t.Errorf("the classes are %v", got)
+	}
+	view(t, db, func(tx *Tx) error {
+		for name, ref := range Must(theVillage.Load(tx)).People {
+			p := Must(As[person](ref).Load(tx))
+			if want := fmt.Sprint("p", p.Year); name != want || p.First != "First"+want[1:] || p.Last != "Last" {
+				t.Fatalf("%s became %+v", name, p)
+			}
+		}
+		return nil
+	})
+	t.Logf("%d kills", kills)
 }
