@@ -43,6 +43,9 @@ type Type struct{ info *typeInfo }
 // Name is the name of the class in the file.
 func (t Type) Name() string { return t.info.name }
 
+// Version is the version that was given with Version, 0 for none.
+func (t Type) Version() int { return t.info.version }
+
 // GoType is the registered struct type.
 func (t Type) GoType() reflect.Type { return t.info.goType }
 

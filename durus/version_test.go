@@ -479,6 +479,9 @@ func TestUpgradeAndCheckShared(t *testing.T) {
 func TestMergeOption(t *testing.T) {
 	ts := NewTypes()
 	bad := errors.New("bad")
+	if typ := RegisterIn[personV2](ts, "t.Other", Version(2), Upgrade(1, split)); typ.Version() != 2 {
+		t.Errorf("version %d", typ.Version())
+	}
 	info := RegisterIn[personV1](ts, "t.Person", Merge(func(base, theirs, mine *personV1) (*personV1, error) {
 		switch mine.Born {
 		case 1:

@@ -2,6 +2,7 @@ package sharedwrite
 
 import (
 	"go/token"
+	"slices"
 
 	"golang.org/x/tools/go/ssa"
 )
@@ -29,18 +30,26 @@ func own(call *ssa.CallCommon) bool {
 	if fn == nil {
 		return false
 	}
+	for fn.Parent() != nil {
+		fn = fn.Parent()
+	}
+	return edits(fn, ref)
+}
+
+// edits tells whether a function, or a literal in it, edits what ref refers to.
+func edits(fn *ssa.Function, ref ssa.Value) bool {
 	for _, b := range fn.Blocks {
 		for _, i := range b.Instrs {
-			other, ok := i.(*ssa.Call)
+			call, ok := i.(*ssa.Call)
 			if !ok {
 				continue
 			}
-			if name, ok := durusCall(&other.Call); ok && name == "Edit" && len(other.Call.Args) > 0 && same(ref, other.Call.Args[0]) {
+			if name, ok := durusCall(&call.Call); ok && name == "Edit" && len(call.Call.Args) > 0 && same(ref, call.Call.Args[0]) {
 				return true
 			}
 		}
 	}
-	return false
+	return slices.ContainsFunc(fn.AnonFuncs, func(inner *ssa.Function) bool { return edits(inner, ref) })
 }
 
 // parentOf returns the function that the call stands in.
@@ -87,6 +96,10 @@ func added(v ssa.Value) bool {
 func same(a, b ssa.Value) bool {
 	if a == b {
 		return true
+	}
+	if c, ok := cellOf(a); ok {
+		d, ok := cellOf(b)
+		return ok && c.variable == d.variable && slices.Equal(c.path, d.path)
 	}
 	switch a := a.(type) {
 	case *ssa.UnOp:

@@ -243,6 +243,19 @@ func good(tx *durus.Tx, ref durus.Ref[account], edit bool) error {
 	return nil
 }
 
+// Edited in a function literal, loaded in another one.
+func nested(ctx context.Context, db *durus.DB, ref, other durus.Ref[account]) error {
+	ref, other = other, ref
+	return db.Update(ctx, func(tx *durus.Tx) error {
+		func() { durus.Must(ref.Edit(tx)).Balance = 1 }()
+		for range 3 {
+			durus.Must(ref.Load(tx)).Balance = 1
+			durus.Must(other.Load(tx)).Balance = 1 // want `Load gave`
+		}
+		return nil
+	})
+}
+
 func (b *bank) Log() int { return len(b.Accounts) }
 
 func unknown(a *account) { // want unknown:"writes0"
