@@ -74,6 +74,10 @@ var (
 	_ func(*durus.Types, string, ...durus.TypeOption) durus.Type                 = durus.RegisterIn[Bank]
 	_ func() *durus.Types                                                        = durus.NewTypes
 	_ func(string) durus.TypeOption                                              = durus.Alias
+	_ func(int) durus.TypeOption                                                 = durus.Version
+	_ func(int, func(*Account, *Bank) error) durus.TypeOption                    = durus.Upgrade[Account, Bank]
+	_ func(func(_, _, _ *Bank) (*Bank, error)) durus.TypeOption                  = durus.Merge[Bank]
+	_ func(*durus.Opaque) int                                                    = (*durus.Opaque).Version
 	_ func(string) (durus.OID, error)                                            = durus.ParseOID
 	_ func(string) (durus.TID, error)                                            = durus.ParseTID
 
@@ -85,6 +89,8 @@ var (
 	_ = []durus.Session{(*durus.Tx)(nil), (*durus.Connection)(nil)}
 	_ = map[durus.Ref[Bank]]map[durus.AnyRef]durus.OID{}
 	_ = durus.Opaque{}
+
+	_ func(*durus.DB, context.Context, func(durus.MigrateProgress)) (durus.MigrateReport, error) = (*durus.DB).Migrate
 )
 
 // The errors are those of package storage, with the spelling of ids.

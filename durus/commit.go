@@ -26,7 +26,7 @@ func (c *core) commit(ctx context.Context, base storage.Snapshot, meta storage.M
 		return 0, false, err
 	}
 	for i, e := range w.from {
-		if w.records[i].Class, err = c.db.classID(ctx, c.gen, e.class()); err != nil {
+		if w.records[i].Class, err = c.storedClass(ctx, e); err != nil {
 			return 0, mayRetry(err), err
 		}
 	}

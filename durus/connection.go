@@ -240,8 +240,9 @@ func (k *Connection) conflict(oid OID, pos storage.Position, now storage.Snapsho
 	if pos == 0 {
 		return o
 	}
-	if rec, err := now.Read(oid, pos); err == nil {
-		o.Class, _ = now.ClassName(rec.Class)
+	if id, err := now.Class(oid, pos); err == nil {
+		spelling, _ := now.ClassName(id)
+		o.Class, _ = storage.SplitClass(spelling)
 	}
 	return o
 }

@@ -39,7 +39,11 @@
 // must never be written, nor anything inside of them. Edit returns a private
 // copy to write; Add takes over what it is given. Both are yours until the
 // transaction ends, and to be read only afterwards. In tests a write to a
-// shared object is found out (CheckShared).
+// shared object is found out (CheckShared), and cmd/durusvet finds it with go vet.
+//
+// A type may get new fields at any time. Other changes take a Version, and an
+// Upgrade from the one before; docs/evolving-types.md tells how, with old data
+// and old programs still around.
 //
 // # Transactions
 //

@@ -81,7 +81,6 @@ func (c *core) edit(raw uint64, t reflect.Type) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	base := rec.Payload
 	v, info, extra, err := c.decode(rec)
 	if err != nil {
 		return nil, err
@@ -89,7 +88,9 @@ func (c *core) edit(raw uint64, t reflect.Type) (any, error) {
 	if info == nil || info.goType != t {
 		return nil, c.typeError(oid, v, t)
 	}
-	c.takeEdited(&edited{oid: oid, info: info, value: v, base: base, extra: extra}, pos)
+	e := &edited{oid: oid, info: info, value: v, base: rec.Payload, extra: extra}
+	c.takeEdited(e, pos)
+	c.baseUpgraded(e, rec)
 	if info.handles != nil {
 		// Containers that the record does not have yet: of fields that are new.
 		if err := c.fill(info.handles, reflect.ValueOf(v)); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -151,7 +152,8 @@ func (m *memStore) conflicts(c *storage.Commit, records []storage.Record, checke
 		for p := max(checked, tx.end-storage.Position(len(tx.OIDs))); p < tx.end; p++ {
 			r := m.records[p]
 			if c.Reads != nil && c.Reads.Depends(r.OID, p+1) || writes[r.OID] && !rebaser {
-				lost = append(lost, storage.ConflictObject{OID: r.OID, Class: m.classes[r.Class-1], Committed: tx.TID})
+				class, _ := storage.SplitClass(m.classes[r.Class-1])
+				lost = append(lost, storage.ConflictObject{OID: r.OID, Class: class, Committed: tx.TID})
 			}
 		}
 	}
@@ -330,6 +332,31 @@ func (s *memSnap) WrittenBy(_ OID, pos storage.Position) (TID, error) {
 		}
 	}
 	return 0, storage.ErrRewound
+}
+
+func (s *memSnap) Objects(from OID) iter.Seq2[storage.Place, error] {
+	return func(yield func(storage.Place, error) bool) {
+		s.m.mu.Lock()
+		oids := slices.Sorted(maps.Keys(s.m.newest))
+		s.m.mu.Unlock()
+		for _, oid := range oids {
+			if oid < from {
+				continue
+			}
+			pos, err := s.Find(oid)
+			if err == storage.ErrNotFound {
+				continue
+			}
+			if !yield(storage.Place{OID: oid, Position: pos}, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+func (s *memSnap) Class(oid OID, pos storage.Position) (storage.ClassID, error) {
+	rec, err := s.Read(oid, pos)
+	return rec.Class, err
 }
 
 func (s *memSnap) Prefetch([]storage.Position) {}

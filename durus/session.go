@@ -80,12 +80,21 @@ type edited struct {
 	round int  // the last round of encoding that reached it
 }
 
-// class is the name to store the object under.
+// class is the name of the object's class, for messages.
 func (e *edited) class() string {
 	if e.info != nil {
 		return e.info.name
 	}
 	return e.value.(*Opaque).class
+}
+
+// stored is the class to store the object under, in the spelling of the file.
+func (e *edited) stored() string {
+	if e.info != nil {
+		return e.info.stored
+	}
+	o := e.value.(*Opaque)
+	return storage.ClassName(o.class, o.version)
 }
 
 // usable tells whether the session may still be used.
