@@ -219,6 +219,9 @@ func (k *Connection) validate(now storage.Snapshot) error {
 			return err
 		}
 		same, reason := pos == u.pos, ""
+		if !same && !moved && u.edited != nil && u.edited.info != nil && u.edited.info.merge != nil && u.pos != 0 && pos != 0 {
+			continue // it is merged
+		}
 		if moved && u.pos != 0 { // positions of two lineages cannot be compared
 			same, reason = false, "the file was packed or replaced since it was read"
 		}

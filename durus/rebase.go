@@ -37,16 +37,22 @@ type carrier struct {
 	objects storage.ReadSet // the objects that it depends on
 	out     written
 	classes map[string]storage.ClassID
-	locked  bool // Rebase runs under the lock
+	merging merging
+	mine    []storage.Record // the records of the objects, as the session made them
+	locked  bool             // Rebase runs under the lock
 	stale   bool
 }
 
 // carry makes the records of a commit on base, and its read set.
 func (c *core) carry(ctx context.Context, base storage.Snapshot, w written) (storage.ReadSet, []storage.Record, error) {
-	if len(c.order) == 0 {
-		return c.readSet(), w.records, nil
+	r := &carrier{c: c, objects: c.readSet(), out: w, mine: w.records}
+	r.mergeable()
+	if len(c.order) == 0 && r.merging.at == nil {
+		return r.objects, w.records, nil
 	}
-	r := &carrier{c: c, objects: c.readSet(), out: w}
+	if r.merging.at != nil {
+		r.out.records = slices.Clone(w.records)
+	}
 	if r.objects == nil {
 		written := make(storage.OIDSet, len(w.records))
 		for i := range w.records {
@@ -80,6 +86,11 @@ func (c *core) carry(ctx context.Context, base storage.Snapshot, w written) (sto
 		}
 	}
 	if c.conn != nil {
+		for oid := range r.merging.at {
+			if pos, err := base.Find(oid); err == nil && pos != c.used[oid].pos {
+				r.merging.changed(oid)
+			}
+		}
 		records, err := r.Rebase(base, false)
 		return r, records, err
 	}
@@ -90,6 +101,10 @@ func (c *core) carry(ctx context.Context, base storage.Snapshot, w written) (sto
 func (r *carrier) Depends(oid OID, pos storage.Position) bool {
 	if p := r.c.nodes[oid]; p != nil {
 		p.stale, r.stale = true, true
+	}
+	if r.merging.changed(oid) {
+		r.stale = true
+		return false
 	}
 	return r.objects.Depends(oid, pos)
 }
@@ -104,6 +119,9 @@ const maxLocked = 256
 // Rebase implements storage.Rebaser.
 func (r *carrier) Rebase(now storage.Snapshot, locked bool) ([]storage.Record, error) {
 	if locked {
+		if len(r.merging.stale) > 0 {
+			return nil, storage.ErrSendBack
+		}
 		work := 0
 		for _, p := range r.c.order {
 			if p.common().stale {
@@ -134,6 +152,9 @@ func (r *carrier) Rebase(now storage.Snapshot, locked bool) ([]storage.Record, e
 			}
 		}
 		p.common().stale = false
+	}
+	if err := r.merge(now); err != nil {
+		return nil, err
 	}
 	r.stale = false
 	return r.records(), nil
