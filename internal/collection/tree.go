@@ -3,6 +3,7 @@ package collection
 import (
 	"bytes"
 	"fmt"
+	"slices"
 
 	"github.com/durusdb/durus/internal/codec"
 	"github.com/durusdb/durus/storage"
@@ -224,23 +225,23 @@ func (e *treeEdit) node(n *Node, ops []Op) ([]piece, error) {
 }
 
 // children applies operations to the children of a node. changed tells whether
-// the node has other children, or other separators, than before.
+// the node has other children, or other separators, than before; only then out
+// is all of them. Of a node that has lost all its children, out is empty.
 func (e *treeEdit) children(n *Node, ops []Op) (out []piece, changed bool, err error) {
-	out = make([]piece, 0, len(n.Children)+1)
-	for i, oid := range n.Children {
-		var sep []byte
-		if i > 0 {
-			sep = n.Keys[i-1]
+	next := 0 // the first child that is not in out yet
+	for len(ops) > 0 {
+		i, found := e.search(n.Keys, ops[0].Key)
+		if found {
+			i++
 		}
 		mine := ops
 		if i < len(n.Keys) {
 			mine = ops[:e.before(ops, n.Keys[i])]
 		}
-		ops = ops[len(mine):]
 		if len(mine) == 0 {
-			out = append(out, piece{sep, oid})
-			continue
+			return nil, false, fmt.Errorf("%w: the keys of node %d are out of order", storage.ErrCorrupt, n.OID)
 		}
+		ops = ops[len(mine):]
 		c, err := child(e.b.Store, n, i)
 		if err != nil {
 			return nil, false, err
@@ -249,15 +250,40 @@ func (e *treeEdit) children(n *Node, ops []Op) (out []piece, changed bool, err e
 		if err != nil {
 			return nil, false, err
 		}
-		changed = changed || len(pieces) != 1
+		if len(pieces) == 1 {
+			continue // the child is what it was, as far as n goes
+		}
+		changed = true
+		out = n.pieces(out, next, i)
+		next = i + 1
 		for j, p := range pieces {
 			if j == 0 {
-				p.sep = sep
+				p.sep = n.separator(i)
 			}
 			out = append(out, p)
 		}
 	}
-	return out, changed, nil
+	if !changed {
+		return []piece{{oid: n.OID}}, false, nil
+	}
+	return n.pieces(out, next, len(n.Children)), true, nil
+}
+
+// separator is what child i begins with; nil for the first.
+func (n *Node) separator(i int) []byte {
+	if i == 0 {
+		return nil
+	}
+	return n.Keys[i-1]
+}
+
+// pieces appends the children from <= i < to.
+func (n *Node) pieces(out []piece, from, to int) []piece {
+	out = slices.Grow(out, to-from+1)
+	for i := from; i < to; i++ {
+		out = append(out, piece{n.separator(i), n.Children[i]})
+	}
+	return out
 }
 
 // before counts the operations on keys before sep.
