@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime/pprof"
 	"strconv"
 	"strings"
 	"testing"
@@ -90,6 +91,16 @@ func worker(work, path, id string) error {
 	fmt.Println("ready")
 	if _, err := bufio.NewReader(os.Stdin).ReadString('\n'); err != nil {
 		return err
+	}
+	if p := os.Getenv("DURUS_BENCH_PROFILE"); p != "" {
+		f, err := os.Create(p + id)
+		if err != nil {
+			return err
+		}
+		if err := pprof.StartCPUProfile(f); err != nil {
+			return err
+		}
+		defer pprof.StopCPUProfile()
 	}
 	count := 0
 	for began := time.Now(); time.Since(began) < 4*round; count++ {

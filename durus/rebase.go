@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"slices"
 
+	"github.com/durusdb/durus/internal/codec"
 	"github.com/durusdb/durus/internal/collection"
 	"github.com/durusdb/durus/storage"
 )
@@ -162,7 +163,9 @@ func (r *carrier) Rebase(now storage.Snapshot, locked bool) ([]storage.Record, e
 
 // build applies what a container has to commit to the nodes of a state.
 func (r *carrier) build(p pending, store *nodeStore) error {
-	b := &collection.Builder{Store: store, Limits: collection.Default, NewOID: r.newOID, Stripe: rand.N(1 << 16)}
+	w := writers.Get().(*codec.Writer)
+	defer writers.Put(w)
+	b := &collection.Builder{Store: store, Limits: collection.Default, NewOID: r.newOID, Stripe: rand.N(1 << 16), Writer: w}
 	if err := p.build(b); err != nil {
 		return err
 	}

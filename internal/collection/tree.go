@@ -302,6 +302,9 @@ func (e *treeEdit) before(ops []Op, sep []byte) int {
 
 // merge applies operations to the entries of a leaf.
 func (e *treeEdit) merge(n *Node, ops []Op) entries {
+	if len(ops) <= fewOps {
+		return e.mergeFew(n, ops)
+	}
 	set := e.Class == ClassSet
 	m := entries{keys: make([][]byte, 0, len(n.Keys)+len(ops)), tail: true}
 	if !set {
@@ -343,6 +346,45 @@ func (e *treeEdit) merge(n *Node, ops []Op) entries {
 		}
 	}
 	keep(len(n.Keys))
+	return m
+}
+
+// fewOps is how many operations are better done one by one, in place.
+const fewOps = 8
+
+// mergeFew is merge for few operations: the leaf, which belongs to this edit, is
+// changed itself.
+func (e *treeEdit) mergeFew(n *Node, ops []Op) entries {
+	m := entries{keys: n.Keys, values: n.Values, tail: true}
+	set := e.Class == ClassSet
+	end := len(n.Keys) // where the old entries end
+	for _, op := range ops {
+		i, found := e.search(m.keys, op.Key)
+		switch {
+		case op.Delete && !found, found && !op.Delete && (set || bytes.Equal(m.values[i], op.Value)):
+			continue
+		case op.Delete:
+			e.added--
+			end--
+			m.keys = slices.Delete(m.keys, i, i+1)
+			if !set {
+				m.values = slices.Delete(m.values, i, i+1)
+			}
+		case found:
+			m.values[i] = op.Value
+		default:
+			e.added++
+			if i < end {
+				m.tail = false
+				end++
+			}
+			m.keys = slices.Insert(m.keys, i, op.Key)
+			if !set {
+				m.values = slices.Insert(m.values, i, op.Value)
+			}
+		}
+		m.changed = true
+	}
 	return m
 }
 
