@@ -127,6 +127,8 @@ type valuePlan struct {
 	one     *codec.Plan
 	many    *codec.Plan // of a slice of them; nil where that is not an array of them
 	size    int64
+	fields  bool        // there are structs in them, of which newer programs may know more
+	mutable bool        // they hold memory that a program could change: slices, maps, pointers
 	handles *handleWalk // nil: no containers in them
 }
 
@@ -154,6 +156,7 @@ func valuePlanOf(ts *Types, t reflect.Type) (*valuePlan, error) {
 		return nil, fmt.Errorf("durus: a value of type %s cannot be stored in a container: %w", t, err)
 	}
 	p := &valuePlan{one: one, size: int64(t.Size()), handles: handlesIn(t)}
+	p.fields, p.mutable = contains(t, isStruct), contains(t, isMutable)
 	if t.Kind() != reflect.Uint8 {
 		if p.many, err = codec.CompileWith(reflect.SliceOf(t), opts); err != nil {
 			return nil, err
@@ -161,6 +164,49 @@ func valuePlanOf(ts *Types, t reflect.Type) (*valuePlan, error) {
 	}
 	v, _ := valuePlans.LoadOrStore(key, p)
 	return v.(*valuePlan), nil
+}
+
+// isStruct tells whether t is a struct that is stored field by field.
+func isStruct(t reflect.Type) bool {
+	return t.Kind() == reflect.Struct && t != timeType && !isReference(t) && !isHandle(t) && !encodesItself(t)
+}
+
+// isMutable tells whether copies of a t share memory.
+func isMutable(t reflect.Type) bool {
+	switch t.Kind() {
+	case reflect.Pointer, reflect.Slice, reflect.Map:
+		return true
+	}
+	return false
+}
+
+// contains tells whether is holds for t or a type that its values hold.
+func contains(t reflect.Type, is func(reflect.Type) bool) bool {
+	seen := map[reflect.Type]bool{}
+	var find func(reflect.Type) bool
+	find = func(t reflect.Type) bool {
+		if seen[t] || t == timeType || isHandle(t) {
+			return false
+		}
+		seen[t] = true
+		if is(t) {
+			return true
+		}
+		switch t.Kind() {
+		case reflect.Pointer, reflect.Slice, reflect.Array:
+			return find(t.Elem())
+		case reflect.Map:
+			return find(t.Key()) || find(t.Elem())
+		case reflect.Struct:
+			for i := range t.NumField() {
+				if find(t.Field(i).Type) {
+					return true
+				}
+			}
+		}
+		return false
+	}
+	return find(t)
 }
 
 // nodeStore is a snapshot as a place that nodes are read from.

@@ -347,11 +347,11 @@ func (p *listPending[V]) savepoint() (undo func()) {
 func (p *listPending[V]) pack(c *core, w *codec.Writer) error {
 	p.splices, p.bases, p.tail = nil, nil, nil
 	var store arena
-	encode := func(values []V) ([][]byte, error) {
+	encode := func(values []V, extra codec.Extra) ([][]byte, error) {
 		out := make([][]byte, len(values))
 		for i := range values {
 			mark := len(w.Buf)
-			if err := p.typ.values.one.Encode(w, &values[i], nil); err != nil {
+			if err := p.typ.values.one.Encode(w, &values[i], extra); err != nil {
 				return nil, fmt.Errorf("a value: %w", err)
 			}
 			out[i] = store.bytes(w.Buf[mark:])
@@ -363,13 +363,19 @@ func (p *listPending[V]) pack(c *core, w *codec.Writer) error {
 	if p.pieces == nil {
 		for _, i := range slices.Sorted(maps.Keys(p.sets)) {
 			s := p.sets[i]
-			v, err := encode([]V{s.value})
+			var extra codec.Extra
+			if p.typ.values.fields && !p.fresh {
+				if extra, err = p.extra(i); err != nil {
+					return err
+				}
+			}
+			v, err := encode([]V{s.value}, extra)
 			if err != nil {
 				return err
 			}
 			p.splices, p.bases = append(p.splices, collection.Splice{At: i, Delete: 1, Insert: v}), append(p.bases, s.at)
 		}
-		p.tail, err = encode(p.appended)
+		p.tail, err = encode(p.appended, nil)
 		return err
 	}
 	at := 0
@@ -383,7 +389,7 @@ func (p *listPending[V]) pack(c *core, w *codec.Writer) error {
 	for i := range p.pieces {
 		q := &p.pieces[i]
 		if q.own != nil {
-			v, err := encode(q.own)
+			v, err := encode(q.own, nil)
 			if err != nil {
 				return err
 			}

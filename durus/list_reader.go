@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"reflect"
 
+	"github.com/durusdb/durus/internal/codec"
 	"github.com/durusdb/durus/internal/collection"
 	"github.com/durusdb/durus/storage"
 )
@@ -20,9 +21,15 @@ func listTypeOf[V any](ts *Types) (*listType[V], error) {
 }
 
 // listLeaf is a leaf of a list in the object cache. It is shared and immutable.
-type listLeaf[V any] struct{ vals []V }
+type listLeaf[V any] struct {
+	vals  []V
+	extra codec.Extra // what is unknown in vals
+	plan  *valuePlan
+}
 
 func (*listLeaf[V]) isNode() {}
+
+func (l *listLeaf[V]) values() (*valuePlan, any) { return l.plan, &l.vals }
 
 // listReader finds nodes of one list in the session's snapshot.
 type listReader[V any] struct {
@@ -50,6 +57,7 @@ func (r *listReader[V]) node(oid OID) (*innerNode, *listLeaf[V], error) {
 	if e := c.gen.cache.get(pos); e != nil {
 		switch n := e.value.(type) {
 		case *listLeaf[V]:
+			c.shared.handedOutNode(oid, pos, c.gen, n)
 			return nil, n, nil
 		case *innerNode:
 			if n.raw.Keys == nil {
@@ -80,15 +88,16 @@ func (r *listReader[V]) load(oid OID, pos storage.Position) (*innerNode, *listLe
 	if n.Level > 0 {
 		return c.cacheInner(pos, n), nil, nil
 	}
-	vals, err := decodeValues[V](r.typ.values, n.Values, len(n.Values), c.tag)
+	vals, extra, err := decodeValues[V](r.typ.values, n.Values, len(n.Values), c.tag)
 	if err != nil {
 		return nil, nil, fmt.Errorf("durus: list %s in %s cannot be read as one of %s: %w", r.oid, c.db.path, typeFor[V](), err)
 	}
-	leaf := &listLeaf[V]{vals}
+	leaf := &listLeaf[V]{vals, extra, r.typ.values}
 	size := int64(len(vals))*r.typ.values.size + int64(len(rec.Payload))/2
 	if cached, ok := c.gen.cache.put(pos, leaf, size).(*listLeaf[V]); ok {
 		leaf = cached
 	}
+	c.shared.handedOutNode(oid, pos, c.gen, leaf)
 	return nil, leaf, nil
 }
 
@@ -147,6 +156,15 @@ func (r *listReader[V]) get(i int) (*V, error) {
 		return nil, err
 	}
 	return &p.leaf.vals[i-p.start], nil
+}
+
+// extra is what is unknown in the value at an index; see treeReader.extra.
+func (r *listReader[V]) extra(i int) (codec.Extra, error) {
+	p, err := r.descend(i)
+	if err != nil || p.leaf.extra == nil || i-p.start >= len(p.leaf.vals) {
+		return nil, err
+	}
+	return codec.Element(p.leaf.extra, i-p.start), nil
 }
 
 // len is the length in the snapshot.

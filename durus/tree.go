@@ -66,9 +66,12 @@ func valueProblem(t reflect.Type) string {
 // treeLeaf is a leaf of a tree in the object cache. It is shared and immutable.
 type treeLeaf[K comparable, V any] struct {
 	*keySet[K]
-	typ  *treeType[K, V]
-	vals []V
+	typ   *treeType[K, V]
+	vals  []V
+	extra codec.Extra // what is unknown in vals
 }
+
+func (l *treeLeaf[K, V]) values() (*valuePlan, any) { return l.typ.values, &l.vals }
 
 // treeReader finds nodes of one tree in the session's snapshot.
 type treeReader[K comparable, V any] struct {
@@ -92,6 +95,7 @@ func (r *treeReader[K, V]) node(oid OID) (*innerNode, *treeLeaf[K, V], error) {
 		switch n := e.value.(type) {
 		case *treeLeaf[K, V]:
 			if n.typ == r.typ {
+				c.shared.handedOutNode(oid, pos, c.gen, n)
 				return nil, n, nil
 			}
 		case *innerNode:
@@ -145,6 +149,7 @@ func (r *treeReader[K, V]) load(oid OID, pos storage.Position) (*innerNode, *tre
 	if cached, ok := c.gen.cache.put(pos, leaf, r.memory(leaf, len(rec.Payload))).(*treeLeaf[K, V]); ok && cached.typ == r.typ {
 		leaf = cached
 	}
+	c.shared.handedOutNode(oid, pos, c.gen, leaf)
 	return nil, leaf, nil
 }
 
@@ -194,7 +199,7 @@ func (r *treeReader[K, V]) leaf(n *collection.Node) (*treeLeaf[K, V], error) {
 	if l.keySet, err = newKeySet(&r.typ.keyOrder, n.Keys, r.c.tag); err != nil {
 		return nil, r.misfit(err)
 	}
-	l.vals, err = decodeValues[V](r.typ.values, n.Values, len(n.Keys), r.c.tag)
+	l.vals, l.extra, err = decodeValues[V](r.typ.values, n.Values, len(n.Keys), r.c.tag)
 	if err != nil {
 		return nil, r.misfit(err)
 	}
@@ -205,19 +210,20 @@ func (r *treeReader[K, V]) misfit(err error) error {
 	return fmt.Errorf("durus: %s %s in %s cannot be read as one of %s to %s: %w", r.typ.class, r.oid, r.c.db.path, reflect.TypeFor[K](), reflect.TypeFor[V](), err)
 }
 
-// decodeValues decodes n values; without a plan there are none.
-func decodeValues[V any](plan *valuePlan, raw [][]byte, n int, tag uint64) ([]V, error) {
+// decodeValues decodes n values; without a plan there are none. extra is what is
+// unknown in them.
+func decodeValues[V any](plan *valuePlan, raw [][]byte, n int, tag uint64) (vals []V, extra codec.Extra, err error) {
 	if plan == nil || n == 0 {
-		return make([]V, n), nil
+		return make([]V, n), nil, nil
 	}
 	if plan.many == nil {
-		vals := make([]V, n)
+		vals = make([]V, n)
 		for i := range vals {
 			if _, err := plan.one.Decode(raw[i], tag, &vals[i]); err != nil {
-				return nil, err
+				return nil, nil, err
 			}
 		}
-		return vals, nil
+		return vals, nil, nil
 	}
 	size := 5
 	for _, r := range raw {
@@ -227,11 +233,8 @@ func decodeValues[V any](plan *valuePlan, raw [][]byte, n int, tag uint64) ([]V,
 	for _, r := range raw {
 		b = append(b, r...)
 	}
-	var vals []V
-	if _, err := plan.many.Decode(b, tag, &vals); err != nil {
-		return nil, err
-	}
-	return vals, nil
+	extra, err = plan.many.Decode(b, tag, &vals)
+	return vals, extra, err
 }
 
 // keys returns the keys of an inner node.
@@ -325,6 +328,20 @@ func (r *treeReader[K, V]) get(k *K) (v *V, found bool, err error) {
 		return nil, false, nil
 	}
 	return &p.leaf.vals[i], true, nil
+}
+
+// extra is what is unknown in the value of a key: fields that a newer program has
+// stored, which a Put of this one keeps, as in a map.
+func (r *treeReader[K, V]) extra(k *K) (codec.Extra, error) {
+	p, err := r.descend(seekKey, k)
+	if err != nil || p.leaf.extra == nil {
+		return nil, err
+	}
+	i, found := p.leaf.search(k)
+	if !found {
+		return nil, nil
+	}
+	return codec.Element(p.leaf.extra, i), nil
 }
 
 // len is the length in the snapshot.

@@ -286,7 +286,13 @@ func (t *treePending[K, V]) pack(c *core, w *codec.Writer) error {
 			}
 		}
 		if !e.deleted && t.typ.values != nil {
-			if err := t.typ.values.one.Encode(w, &e.value, nil); err != nil {
+			var extra codec.Extra
+			if t.typ.values.fields && !t.fresh {
+				if extra, err = t.reader().extra(&e.key); err != nil {
+					return err
+				}
+			}
+			if err := t.typ.values.one.Encode(w, &e.value, extra); err != nil {
 				return fmt.Errorf("the value of key %s: %w", collection.Spell(op.Key), err)
 			}
 			op.Value = t.arena.bytes(w.Buf[mark:])
