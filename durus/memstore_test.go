@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -290,6 +291,31 @@ func (s *memSnap) Read(oid OID, pos storage.Position) (storage.Record, error) {
 	r := s.m.records[pos-1]
 	r.Payload = slices.Clone(r.Payload)
 	return r, nil
+}
+
+func (s *memSnap) Objects(from OID) iter.Seq2[storage.Place, error] {
+	return func(yield func(storage.Place, error) bool) {
+		s.m.mu.Lock()
+		oids := slices.Sorted(maps.Keys(s.m.newest))
+		s.m.mu.Unlock()
+		for _, oid := range oids {
+			if oid < from {
+				continue
+			}
+			pos, err := s.Find(oid)
+			if err == storage.ErrNotFound {
+				continue
+			}
+			if !yield(storage.Place{OID: oid, Position: pos}, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+func (s *memSnap) Class(oid OID, pos storage.Position) (storage.ClassID, error) {
+	rec, err := s.Read(oid, pos)
+	return rec.Class, err
 }
 
 func (s *memSnap) Prefetch([]storage.Position) {}

@@ -87,6 +87,18 @@ type Snapshot interface {
 	// damaged, ErrRewound when the file is no longer the one that was read.
 	Read(oid OID, pos Position) (Record, error)
 
+	// Objects yields the objects of the snapshot from oid from on, in the order
+	// of their ids, whether anything refers to them or not. It takes no lock,
+	// keeps nothing in memory in proportion to the database, and reads no
+	// records as long as nobody has changed them meanwhile. An error ends the
+	// sequence; the Place that comes with it names the object that it is
+	// about, so that a tool may begin again behind it.
+	Objects(from OID) iter.Seq2[Place, error]
+
+	// Class returns the class of the record at a position that Find or Objects
+	// returned, without reading its payload. Errors are those of Read.
+	Class(oid OID, pos Position) (ClassID, error)
+
 	// Prefetch says that the records at these positions, which Find returned,
 	// will be read soon. It does not wait; it may sort the slice.
 	Prefetch(positions []Position)
