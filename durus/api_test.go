@@ -63,6 +63,8 @@ var (
 	_ func(durus.Ref[Bank]) durus.OID                                            = durus.Ref[Bank].OID
 	_ func(durus.Ref[Bank]) bool                                                 = durus.Ref[Bank].IsNil
 	_ func(durus.Ref[Bank]) durus.AnyRef                                         = durus.Ref[Bank].Any
+	_ func(durus.Ref[Bank]) durus.WeakRef[Bank]                                  = durus.Ref[Bank].Weak
+	_ func(durus.WeakRef[Bank], durus.Session) (*Bank, bool, error)              = durus.WeakRef[Bank].Load
 	_ func(durus.OID) durus.Ref[Bank]                                            = durus.RefTo[Bank]
 	_ func(durus.OID) durus.AnyRef                                               = durus.AnyRefTo
 	_ func(durus.AnyRef) durus.Ref[Bank]                                         = durus.As[Bank]
@@ -83,7 +85,7 @@ var (
 		Snapshot() durus.TID
 	} = durus.Session(nil)
 	_ = []durus.Session{(*durus.Tx)(nil), (*durus.Connection)(nil)}
-	_ = map[durus.Ref[Bank]]map[durus.AnyRef]durus.OID{}
+	_ = map[durus.Ref[Bank]]map[durus.AnyRef]map[durus.WeakRef[Bank]]durus.OID{}
 	_ = durus.Opaque{}
 )
 
