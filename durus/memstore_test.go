@@ -3,6 +3,7 @@ package durus
 import (
 	"context"
 	"fmt"
+	"hash/crc32"
 	"iter"
 	"maps"
 	"slices"
@@ -81,8 +82,9 @@ func (h *memHandle) Commit(ctx context.Context, c *storage.Commit) (TID, error) 
 	if err := h.use("commit"); err != nil {
 		return 0, err
 	}
-	if len(c.Records) == 0 {
-		return c.Base.TID(), nil
+	records, err := withSpilled(c)
+	if err != nil || len(records) == 0 {
+		return c.Base.TID(), err
 	}
 	m := h.m
 	m.mu.Lock()
@@ -92,7 +94,7 @@ func (h *memHandle) Commit(ctx context.Context, c *storage.Commit) (TID, error) 
 		return 0, storage.ErrRewound
 	}
 	writes := map[OID]bool{}
-	for _, r := range c.Records {
+	for _, r := range records {
 		writes[r.OID] = true
 	}
 	var lost []storage.ConflictObject
@@ -111,7 +113,7 @@ func (h *memHandle) Commit(ctx context.Context, c *storage.Commit) (TID, error) 
 		h.stats.conflicts.Add(1)
 		return 0, &storage.ConflictError{Objects: lost}
 	}
-	for _, r := range c.Records {
+	for _, r := range records {
 		for _, to := range r.Strong {
 			if m.newest[to] == 0 && !writes[to] {
 				return 0, fmt.Errorf("object %s refers to %s: %w", r.OID, to, storage.ErrDangling)
@@ -121,7 +123,7 @@ func (h *memHandle) Commit(ctx context.Context, c *storage.Commit) (TID, error) 
 	tx := memTx{}
 	m.clock++
 	tx.TID, tx.Time, tx.Meta = m.clock, time.Now(), c.Meta
-	for _, r := range c.Records {
+	for _, r := range records {
 		r.Prev = m.newest[r.OID]
 		m.records = append(m.records, r)
 		m.newest[r.OID] = storage.Position(len(m.records))
@@ -131,6 +133,26 @@ func (h *memHandle) Commit(ctx context.Context, c *storage.Commit) (TID, error) 
 	m.txs = append(m.txs, tx)
 	h.stats.commits.Add(1)
 	return tx.TID, nil
+}
+
+// withSpilled returns the records of a commit, read back into memory.
+func withSpilled(c *storage.Commit) ([]storage.Record, error) {
+	if c.Spilled == nil {
+		return c.Records, nil
+	}
+	records := slices.Clone(c.Records)
+	for i := range c.Spilled.Len() {
+		r := c.Spilled.Record(i)
+		p := make([]byte, r.Size)
+		if err := c.Spilled.ReadPayload(i, p); err != nil {
+			return nil, err
+		}
+		if crc32.Checksum(p, crc32.MakeTable(crc32.Castagnoli)) != r.Sum {
+			return nil, fmt.Errorf("object %s was damaged where it was put aside", r.OID)
+		}
+		records = append(records, storage.Record{OID: r.OID, Class: r.Class, Codec: r.Codec, Payload: p, Strong: slices.Clone(r.Strong), Weak: slices.Clone(r.Weak)})
+	}
+	return records, nil
 }
 
 type memHold struct {

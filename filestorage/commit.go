@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/durusdb/durus/storage"
 )
@@ -26,7 +27,7 @@ func (s *Storage) commit(ctx context.Context, c *storage.Commit) (storage.TID, e
 	if !ok || base.done.Load() {
 		return 0, fmt.Errorf("durus: commit without a snapshot of this storage: %w", storage.ErrTxDone)
 	}
-	if len(c.Records) == 0 && metaEmpty(&c.Meta) {
+	if len(c.Records) == 0 && (c.Spilled == nil || c.Spilled.Len() == 0) && metaEmpty(&c.Meta) {
 		return base.tid, s.confirm(base)
 	}
 	if s.opts.ReadOnly {
@@ -34,14 +35,14 @@ func (s *Storage) commit(ctx context.Context, c *storage.Commit) (storage.TID, e
 	}
 	t := &transaction{s: s, base: base, c: c, checked: base.end}
 	d := &t.draft
-	if err := d.encode(c.Records, &c.Meta); err != nil {
+	if err := d.encodeAll(c, s.piece); err != nil {
 		return 0, err
 	}
 	if s.opts.Sync == storage.SyncAlways {
 		d.header.flags |= flagPromise
 	}
 	if c.Reads == nil {
-		t.reads = writeSet(c.Records)
+		t.reads = writeSet{d}
 	} else {
 		t.reads = c.Reads
 	}
@@ -113,15 +114,6 @@ type reference struct {
 	from storage.OID
 }
 
-// writeSet is the read set of a transaction that depends only on what it writes.
-func writeSet(recs []storage.Record) storage.OIDSet {
-	set := make(storage.OIDSet, len(recs))
-	for i := range recs {
-		set[recs[i].OID] = struct{}{}
-	}
-	return set
-}
-
 // precheck looks for conflicts and dangling references before the lock.
 func (t *transaction) precheck() error {
 	l := t.base.l
@@ -130,26 +122,29 @@ func (t *transaction) precheck() error {
 		return err
 	}
 	t.checked = max(t.checked, st.end)
-	var own storage.OIDSet
 	for i := range t.c.Records {
-		r := &t.c.Records[i]
-		for _, to := range r.Strong {
-			if l.index.get(to) != 0 {
-				continue
-			}
-			if own == nil {
-				own = writeSet(t.c.Records)
-			}
-			if _, ok := own[to]; ok {
-				continue
-			}
-			if t.missing == nil {
-				t.missing = make(map[storage.OID]reference)
-			}
-			t.missing[to] = reference{r.OID}
+		t.targets(t.c.Records[i].OID, t.c.Records[i].Strong)
+	}
+	if t.c.Spilled != nil {
+		for i := range t.c.Spilled.Len() {
+			r := t.c.Spilled.Record(i)
+			t.targets(r.OID, r.Strong)
 		}
 	}
 	return nil
+}
+
+// targets notes which of the objects that a record refers to do not exist.
+func (t *transaction) targets(from storage.OID, strong []storage.OID) {
+	for _, to := range strong {
+		if t.base.l.index.get(to) != 0 || t.draft.writes(to) {
+			continue
+		}
+		if t.missing == nil {
+			t.missing = make(map[storage.OID]reference)
+		}
+		t.missing[to] = reference{from}
+	}
 }
 
 // run is the part under the lock.
@@ -240,17 +235,10 @@ func (s *Storage) runGroup(l *lineage, group []*member) {
 // frames up to the cursor are committed; the others are not, if the outcome is
 // known.
 func (s *Storage) append(l *lineage, b *batch) (err error, known bool) {
-	buf := b.drafts[0].buf
-	if len(b.drafts) > 1 {
-		buf = make([]byte, 0, b.chain.pos-b.start)
-		for _, d := range b.drafts {
-			buf = append(buf, d.buf...)
-		}
-	}
 	// l.mu is not held while the bytes are written: a View of this process
 	// does not wait for a large commit. It may find our frames before we
 	// apply them; apply leaves out what is applied.
-	_, err = l.file.Append(buf, b.start)
+	err = s.write(l, b)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if err == nil {
@@ -265,6 +253,23 @@ func (s *Storage) append(l *lineage, b *batch) (err error, known bool) {
 		return nil, true
 	}
 	return s.appendFailed(l, b, err)
+}
+
+// write appends the frames of a batch: in one call, unless one of them is too
+// large for that.
+func (s *Storage) write(l *lineage, b *batch) error {
+	if slices.ContainsFunc(b.drafts, func(d *draft) bool { return d.pieces != nil }) {
+		return b.writePieces(l.file, s.piece)
+	}
+	buf := b.drafts[0].buf
+	if len(b.drafts) > 1 {
+		buf = make([]byte, 0, b.chain.pos-b.start)
+		for _, d := range b.drafts {
+			buf = append(buf, d.buf...)
+		}
+	}
+	_, err := l.file.Append(buf, b.start)
+	return err
 }
 
 // appendFailed reads the file again after a failed or short write: whole
