@@ -45,6 +45,9 @@ var (
 	_ func(*durus.Tx, string, string, map[string]string)                         = (*durus.Tx).Describe
 	_ func(*durus.Tx) int                                                        = (*durus.Tx).Attempt
 	_ func(*durus.Tx, func(durus.TID))                                           = (*durus.Tx).OnCommit
+	_ func(*durus.Tx) (*durus.Savepoint, error)                                  = (*durus.Tx).Savepoint
+	_ func(*durus.Savepoint) error                                               = (*durus.Savepoint).Rollback
+	_ func(durus.Session) iter.Seq2[durus.Ref[Bank], *Bank]                      = durus.Instances[Bank]
 	_ func(*durus.Connection) error                                              = (*durus.Connection).Pause
 	_ func(*durus.Connection) error                                              = (*durus.Connection).Continue
 	_ func(*durus.Connection) error                                              = (*durus.Connection).Commit
@@ -94,7 +97,7 @@ func TestErrorsAndIDs(t *testing.T) {
 	for _, err := range []error{
 		durus.ErrConflict, durus.ErrNotFound, durus.ErrReadOnly, durus.ErrType, durus.ErrLocked, durus.ErrCorrupt, durus.ErrTooNew,
 		durus.ErrTooLarge, durus.ErrClosed, durus.ErrTxDone, durus.ErrDangling, durus.ErrForeign, durus.ErrRewound, durus.ErrPacked,
-		durus.ErrPacking, durus.ErrUnknownOutcome, durus.ErrNestedUpdate, durus.ErrSharedWrite,
+		durus.ErrPacking, durus.ErrUnknownOutcome, durus.ErrNestedUpdate, durus.ErrSharedWrite, durus.ErrSavepointGone,
 	} {
 		if err == nil || len(err.Error()) < 10 {
 			t.Errorf("%v says nothing", err)

@@ -26,10 +26,15 @@ func (c *core) commit(ctx context.Context, base storage.Snapshot, meta storage.M
 			return 0, mayRetry(err), err
 		}
 	}
+	spilled, err := c.spilled.toStore(ctx, c.db, c.gen)
+	if err != nil {
+		return 0, mayRetry(err), err
+	}
 	tid, err = c.db.st.Commit(ctx, &storage.Commit{
 		Base:    base,
 		Reads:   c.readSet(),
 		Records: records,
+		Spilled: spilled,
 		Meta:    meta,
 		Hold:    hold,
 	})
@@ -44,9 +49,10 @@ func mayRetry(err error) bool { return errors.Is(err, storage.ErrConflict) }
 // differ from what they were decoded from, and every new object to which one
 // of the records refers, directly or through others. from is parallel to out,
 // whose classes have no numbers yet. Encoders of the program's may call Edit
-// and Add on the way: they only ever append to what is still to be done.
+// and Add on the way: they only ever append to what is still to be done. What
+// was put aside and is to be stored is noted in c.spilled.
 func (c *core) records() (out []storage.Record, from []*edited, err error) {
-	if len(c.dirty) == 0 {
+	if len(c.dirty) == 0 && c.spilled == nil {
 		return nil, nil, nil
 	}
 	w := writers.Get().(*codec.Writer)
@@ -54,12 +60,13 @@ func (c *core) records() (out []storage.Record, from []*edited, err error) {
 		w.Out = nil // holds the session
 		writers.Put(w)
 	}()
-	var (
-		reached []*edited // new objects to store
-		store   arena
-	)
+	var store arena
+	c.relief.off++
+	defer func() { c.relief.off-- }()
 	c.round++
-	for i, j := 0, 0; ; {
+	c.reached = c.reached[:0]
+	c.spilled.begin(c.round)
+	for i, j, k := 0, 0, 0; ; {
 		var e *edited
 		switch {
 		case i < len(c.dirty):
@@ -68,11 +75,17 @@ func (c *core) records() (out []storage.Record, from []*edited, err error) {
 			if e.fresh && e.oid != directoryOID {
 				continue // stored when it is reached
 			}
-		case j < len(reached):
-			e = reached[j]
+		case j < len(c.reached):
+			e = c.reached[j]
 			j++
 		default:
-			return out, from, nil
+			strong, ok := c.spilled.strongOf(k)
+			if !ok {
+				return out, from, nil
+			}
+			k++
+			c.reach(strong)
+			continue
 		}
 		rec, changed, err := c.record(e, w, &store)
 		if err != nil {
@@ -82,11 +95,20 @@ func (c *core) records() (out []storage.Record, from []*edited, err error) {
 			continue
 		}
 		out, from = append(out, rec), append(from, e)
-		for _, oid := range rec.Strong {
-			if n := c.used[oid].edited; n != nil && n.fresh && n.round != c.round && oid != directoryOID {
+		c.reach(rec.Strong)
+	}
+}
+
+// reach notes the new objects among those that something stored refers to.
+func (c *core) reach(strong []OID) {
+	for _, oid := range strong {
+		if n := c.used[oid].edited; n != nil {
+			if n.fresh && n.round != c.round && oid != directoryOID {
 				n.round = c.round
-				reached = append(reached, n)
+				c.reached = append(c.reached, n)
 			}
+		} else if c.spilled != nil {
+			c.spilled.reach(oid, c.round)
 		}
 	}
 }
@@ -96,14 +118,7 @@ var writers = sync.Pool{New: func() any { return new(codec.Writer) }}
 
 // record encodes one object. changed is false when it is what the file holds.
 func (c *core) record(e *edited, w *codec.Writer, store *arena) (rec storage.Record, changed bool, err error) {
-	w.Reset()
-	w.Out = c.own
-	if o, ok := e.value.(*Opaque); ok {
-		err = o.encode(w, c.own)
-	} else {
-		err = e.info.plan.Encode(w, e.value, e.extra)
-	}
-	if err != nil || !e.fresh && bytes.Equal(w.Buf, e.base) {
+	if err = c.encode(e, w); err != nil || !e.fresh && bytes.Equal(w.Buf, e.base) {
 		return rec, false, err
 	}
 	return storage.Record{

@@ -52,6 +52,14 @@ type core struct {
 	ptrs  map[any]OID // pointers of dirty; nil until the first Add
 	round int         // of encoding, see edited.round
 
+	reached []*edited // new objects to store; see records
+	spilled *spilled  // objects that were put aside, and states of savepoints; nil until the first
+	relief  relief
+	extents map[*typeInfo]struct{} // classes whose instances were walked through; see checkExtents
+
+	// participants keep changes of their own besides dirty; see Savepoint.
+	participants []participant
+
 	shared *sharedCheck // what was handed out, when CheckShared is on
 }
 
@@ -72,7 +80,11 @@ type edited struct {
 	base  []byte    // what it was decoded from; nil for a new object
 	extra codec.Extra
 	fresh bool // new: stored only if something stored refers to it
-	round int  // the last round of encoding that reached it
+
+	hasItem bool   // item is set
+	item    uint32 // the state as it was put aside last; see spilled
+
+	round int // the last round of encoding that reached it
 }
 
 // class is the name to store the object under.
@@ -145,6 +157,8 @@ func (c *core) use(oid OID, u use) {
 
 // takeEdited enters an edited or added object.
 func (c *core) takeEdited(e *edited, pos storage.Position) {
+	c.relieve(c.db.bound)
+	c.weigh(e)
 	if u, ok := c.used[e.oid]; ok {
 		pos = u.pos
 	}
