@@ -257,13 +257,14 @@ func (k *Connection) Abort() error {
 	shared := k.c.shared.verify(&k.c)
 	k.failed = nil
 	k.c.stuck.Store(nil)
+	k.c.hard.Store(nil)
 	k.forget()
 	return join(k.look(), shared)
 }
 
 // forget begins a new read and write set.
 func (k *Connection) forget() {
-	k.c.used, k.c.dirty, k.c.ptrs = nil, nil, nil
+	k.c.used, k.c.dirty, k.c.ptrs, k.c.extents, k.c.relief = nil, nil, nil, nil, relief{}
 	k.since, k.moved = k.c.snap.TID(), false
 	k.c.shared.take()
 }

@@ -387,7 +387,7 @@ func TestLargeTransactionTakesLittleMemory(t *testing.T) {
 	}
 	all, some := taken(1<<30), taken(1<<20)
 	t.Logf("%d objects take %d MiB in memory, and %d MiB with a cache of 1 MiB", n, all>>20, some>>20)
-	if some > 20<<20 || some*4 > all {
+	if some > 20<<20 || some*3 > all {
 		t.Errorf("%d of %d bytes are still in memory", some, all)
 	}
 }

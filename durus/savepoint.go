@@ -22,7 +22,6 @@ type Savepoint struct {
 	participants int
 	meta         storage.Meta
 	onCommit     int
-	stuck        *error
 }
 
 // savedState is the state of an object that was in memory.
@@ -73,7 +72,7 @@ func (tx *Tx) Savepoint() (*Savepoint, error) {
 	s := c.spilled
 	s.keeping = true
 	sp := &Savepoint{
-		tx: tx, meta: tx.meta, onCommit: len(tx.onCommit), stuck: c.stuck.Load(), participants: len(c.participants),
+		tx: tx, meta: tx.meta, onCommit: len(tx.onCommit), participants: len(c.participants),
 	}
 	if err := c.save(sp); err != nil {
 		return nil, err
@@ -145,6 +144,9 @@ func (sp *Savepoint) Rollback() error {
 	if sp.gone {
 		return ErrSavepointGone
 	}
+	if c.relief.off > 0 {
+		return c.stick(errors.New("durus: Rollback of a savepoint while objects are encoded: an encoder must not do this"))
+	}
 	c.relief.off++
 	defer func() { c.relief.off-- }()
 	for i := len(tx.savepoints) - 1; tx.savepoints[i] != sp; i-- {
@@ -165,9 +167,7 @@ func (sp *Savepoint) Rollback() error {
 	}
 	clear(c.participants[sp.participants:])
 	c.participants = c.participants[:sp.participants]
-	if now := c.stuck.Load(); now != sp.stuck && forgivable(*now) {
-		c.stuck.CompareAndSwap(now, sp.stuck)
-	}
+	c.stuck.Store(c.hard.Load())
 	return nil
 }
 

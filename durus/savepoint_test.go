@@ -308,6 +308,8 @@ func TestSavepointAndErr(t *testing.T) {
 	err := db.Update(t.Context(), func(tx *Tx) error {
 		Must(ra.Edit(tx)).Balance = 6
 		sp := Must(tx.Savepoint())
+		_, err := Add(tx, &unregistered{}) // the first error is forgiven, the second is not
+		wantErr(t, err, ErrType)
 		failing = true
 		_, _ = rb.Edit(tx)
 		failing = false

@@ -46,6 +46,8 @@ type core struct {
 
 	// stuck is the first error that sticks. It is set once.
 	stuck atomic.Pointer[error]
+	// hard is the first of them that going back to a savepoint does not undo.
+	hard atomic.Pointer[error]
 
 	used  map[OID]use // read set and write set; nil until the first use
 	dirty []*edited   // objects of used that were edited or added, in that order
@@ -132,6 +134,9 @@ func (c *core) err() error {
 func (c *core) stick(err error) error {
 	if err != nil {
 		c.stuck.CompareAndSwap(nil, &err)
+		if !forgivable(err) {
+			c.hard.CompareAndSwap(nil, &err)
+		}
 	}
 	return err
 }
