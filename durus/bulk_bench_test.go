@@ -11,11 +11,14 @@ import (
 
 // shelf holds a thousand references, so that a million objects hang on a
 // thousand of them.
-type shelf struct{ Books []Ref[blob] }
+type shelf struct{ Books []Ref[book] }
+
+type book struct{ Text []byte }
 
 type library struct{ Shelves []Ref[shelf] }
 
 var (
+	_          = Register[book]("bench.book")
 	_          = Register[shelf]("bench.shelf")
 	_          = Register[library]("bench.library")
 	theLibrary = NewRoot[library]("library")
@@ -31,7 +34,7 @@ func bulkLoad(db *DB, n int) error {
 		for added := 0; added < n; {
 			s := &shelf{}
 			for ; len(s.Books) < 1000 && added < n; added++ {
-				r, err := Add(tx, &blob{Data: make([]byte, 100)})
+				r, err := Add(tx, &book{Text: make([]byte, 100)})
 				if err != nil {
 					return err
 				}

@@ -37,6 +37,7 @@ type pieces struct {
 // encodeAll makes d the frame of a commit. Records that were spilled are read
 // back into memory if the frame is small, else they stay where they are.
 func (d *draft) encodeAll(c *storage.Commit, piece int) error {
+	d.pieces = nil
 	if c.Spilled == nil || c.Spilled.Len() == 0 {
 		return d.encode(c.Records, &c.Meta)
 	}
