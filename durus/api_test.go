@@ -45,6 +45,9 @@ var (
 	_ func(*durus.Tx, string, string, map[string]string)                         = (*durus.Tx).Describe
 	_ func(*durus.Tx) int                                                        = (*durus.Tx).Attempt
 	_ func(*durus.Tx, func(durus.TID))                                           = (*durus.Tx).OnCommit
+	_ func(*durus.Tx) (*durus.Savepoint, error)                                  = (*durus.Tx).Savepoint
+	_ func(*durus.Savepoint) error                                               = (*durus.Savepoint).Rollback
+	_ func(durus.Session) iter.Seq2[durus.Ref[Bank], *Bank]                      = durus.Instances[Bank]
 	_ func(*durus.Connection) error                                              = (*durus.Connection).Pause
 	_ func(*durus.Connection) error                                              = (*durus.Connection).Continue
 	_ func(*durus.Connection) error                                              = (*durus.Connection).Commit
@@ -63,6 +66,8 @@ var (
 	_ func(durus.Ref[Bank]) durus.OID                                            = durus.Ref[Bank].OID
 	_ func(durus.Ref[Bank]) bool                                                 = durus.Ref[Bank].IsNil
 	_ func(durus.Ref[Bank]) durus.AnyRef                                         = durus.Ref[Bank].Any
+	_ func(durus.Ref[Bank]) durus.WeakRef[Bank]                                  = durus.Ref[Bank].Weak
+	_ func(durus.WeakRef[Bank], durus.Session) (*Bank, bool, error)              = durus.WeakRef[Bank].Load
 	_ func(durus.OID) durus.Ref[Bank]                                            = durus.RefTo[Bank]
 	_ func(durus.OID) durus.AnyRef                                               = durus.AnyRefTo
 	_ func(durus.AnyRef) durus.Ref[Bank]                                         = durus.As[Bank]
@@ -87,7 +92,7 @@ var (
 		Snapshot() durus.TID
 	} = durus.Session(nil)
 	_ = []durus.Session{(*durus.Tx)(nil), (*durus.Connection)(nil)}
-	_ = map[durus.Ref[Bank]]map[durus.AnyRef]durus.OID{}
+	_ = map[durus.Ref[Bank]]map[durus.AnyRef]map[durus.WeakRef[Bank]]durus.OID{}
 	_ = durus.Opaque{}
 
 	_ func(*durus.DB, context.Context, func(durus.MigrateProgress)) (durus.MigrateReport, error) = (*durus.DB).Migrate
@@ -98,7 +103,7 @@ func TestErrorsAndIDs(t *testing.T) {
 	for _, err := range []error{
 		durus.ErrConflict, durus.ErrNotFound, durus.ErrReadOnly, durus.ErrType, durus.ErrLocked, durus.ErrCorrupt, durus.ErrTooNew,
 		durus.ErrTooLarge, durus.ErrClosed, durus.ErrTxDone, durus.ErrDangling, durus.ErrForeign, durus.ErrRewound, durus.ErrPacked,
-		durus.ErrPacking, durus.ErrUnknownOutcome, durus.ErrNestedUpdate, durus.ErrSharedWrite,
+		durus.ErrPacking, durus.ErrUnknownOutcome, durus.ErrNestedUpdate, durus.ErrSharedWrite, durus.ErrSavepointGone,
 	} {
 		if err == nil || len(err.Error()) < 10 {
 			t.Errorf("%v says nothing", err)

@@ -279,13 +279,14 @@ func (k *Connection) Abort() error {
 	k.failed = nil
 	k.c.stuck.Store(nil)
 	k.c.empty()
+	k.c.hard.Store(nil)
 	k.forget()
 	return join(k.look(), shared)
 }
 
 // forget begins a new read and write set.
 func (k *Connection) forget() {
-	k.c.used, k.c.dirty, k.c.ptrs = nil, nil, nil
+	k.c.used, k.c.dirty, k.c.ptrs, k.c.extents, k.c.relief = nil, nil, nil, nil, relief{}
 	k.c.containers, k.c.order, k.c.nodes = nil, nil, nil
 	for _, snap := range k.pins {
 		snap.Release()

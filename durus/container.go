@@ -36,8 +36,11 @@ type pending interface {
 	check(c *core, now *nodeStore, reads bool) (reason string, at OID, err error)
 	// work is about how many keys check and build look at.
 	work() int
-	// undo returns a function that brings back what is pending now.
+	// savepoint returns a function that brings back what will be changed now; it
+	// may be called several times. What was read stays read.
 	savepoint() (undo func())
+	// forget drops all that will be changed.
+	forget()
 }
 
 // container is what every pending one has.

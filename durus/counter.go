@@ -184,6 +184,8 @@ func (p *counterPending) savepoint() (undo func()) {
 	return func() { p.delta = delta }
 }
 
+func (p *counterPending) forget() { p.delta = 0 }
+
 func (p *counterPending) pack(*core, *codec.Writer) error { return nil }
 
 func (p *counterPending) build(b *collection.Builder) error {

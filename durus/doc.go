@@ -63,6 +63,9 @@
 //   - It must not wait for the network or for a person: others may be waiting.
 //   - A pointer that was kept from one transaction is not part of the next one:
 //     acting on what it says loses updates. Keep the Ref, and load again.
+//   - The values that Edit and Add gave belong to the goroutine that uses the
+//     transaction: it may encode them at any call (see Savepoint, and
+//     Options.CacheBytes for transactions larger than memory).
 //   - An object is written whole. A slice or map of a hundred thousand elements
 //     in one object makes every change cost that much, and makes any two
 //     changes conflict.
@@ -86,6 +89,9 @@
 //   - A transaction's read set holds every object whose state it was told,
 //     absence included, but for Peek and the names of roots.
 //   - Nothing of a transaction reaches the storage but in its one Commit.
+//   - What a program can still change, through a pointer that it got from Edit
+//     or Add or through anything inside of it, is in memory at commit. Only
+//     what it cannot reach any more is put aside.
 //   - over is set before a snapshot is released, and looked at after it was
 //     used: who outlives a transaction gets ErrTxDone, not another state.
 //

@@ -8,7 +8,8 @@ import (
 )
 
 // Add makes a new object of *v and takes v over: it is yours until the
-// transaction ends, and to be read only afterwards. The object is stored at
+// transaction ends, and to be read only afterwards. While other goroutines
+// write to it, the session must not be used. The object is stored at
 // commit if something that is stored refers to it, directly or through other
 // new objects; otherwise it is forgotten. Adding a pointer again gives the same
 // reference, as does adding what Edit returned. v may be an *Opaque.
@@ -70,8 +71,10 @@ func (c *core) edit(raw uint64, t reflect.Type) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if u := c.used[oid]; u.edited != nil {
-		return u.edited.value, nil
+	if e, err := c.touched(oid); e != nil {
+		return e.value, nil
+	} else if err != nil {
+		return nil, err
 	}
 	pos, err := c.find(oid)
 	if err != nil {

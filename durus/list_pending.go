@@ -343,6 +343,9 @@ func (p *listPending[V]) savepoint() (undo func()) {
 	}
 }
 
+// forget implements pending.
+func (p *listPending[V]) forget() { p.sets, p.appended, p.pieces = nil, nil, nil }
+
 // pack implements pending.
 func (p *listPending[V]) pack(c *core, w *codec.Writer) error {
 	p.splices, p.bases, p.tail = nil, nil, nil

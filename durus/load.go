@@ -38,8 +38,10 @@ func (c *core) load(raw uint64, depend bool) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if u := c.used[oid]; u.edited != nil {
-		return u.edited.value, nil
+	if e, err := c.touched(oid); e != nil {
+		return e.value, nil
+	} else if err != nil {
+		return nil, err
 	}
 	pos, err := c.find(oid)
 	if err != nil && !errors.Is(err, ErrNotFound) {

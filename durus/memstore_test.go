@@ -3,6 +3,7 @@ package durus
 import (
 	"context"
 	"fmt"
+	"hash/crc32"
 	"iter"
 	"maps"
 	"slices"
@@ -81,14 +82,15 @@ func (h *memHandle) Commit(ctx context.Context, c *storage.Commit) (TID, error) 
 	if err := h.use("commit"); err != nil {
 		return 0, err
 	}
-	if len(c.Records) == 0 {
-		return c.Base.TID(), nil
+	records, err := withSpilled(c.Records, c)
+	if err != nil || len(records) == 0 {
+		return c.Base.TID(), err
 	}
 	m := h.m
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	base := c.Base.(*memSnap)
-	records, checked := c.Records, base.end
+	checked := base.end
 	for {
 		if base.lineage != m.lineage {
 			return 0, storage.ErrRewound
@@ -105,9 +107,11 @@ func (h *memHandle) Commit(ctx context.Context, c *storage.Commit) (TID, error) 
 		m.open.Add(1)
 		now := &memSnap{m: m, lineage: m.lineage, end: checked, tid: m.txs[len(m.txs)-1].TID}
 		m.mu.Unlock() // it reads the snapshot
-		var err error
 		records, err = r.Rebase(now, false)
 		now.Release()
+		if err == nil {
+			records, err = withSpilled(records, c)
+		}
 		m.mu.Lock()
 		if err != nil {
 			return 0, err
@@ -161,6 +165,26 @@ func (m *memStore) conflicts(c *storage.Commit, records []storage.Record, checke
 		return &storage.ConflictError{Objects: lost}
 	}
 	return nil
+}
+
+// withSpilled returns records and what a commit has not in memory.
+func withSpilled(records []storage.Record, c *storage.Commit) ([]storage.Record, error) {
+	if c.Spilled == nil {
+		return records, nil
+	}
+	records = slices.Clone(records)
+	for i := range c.Spilled.Len() {
+		r := c.Spilled.Record(i)
+		p := make([]byte, r.Size)
+		if err := c.Spilled.ReadPayload(i, p); err != nil {
+			return nil, err
+		}
+		if crc32.Checksum(p, crc32.MakeTable(crc32.Castagnoli)) != r.Sum {
+			return nil, fmt.Errorf("object %s was damaged where it was put aside", r.OID)
+		}
+		records = append(records, storage.Record{OID: r.OID, Class: r.Class, Codec: r.Codec, Payload: p, Strong: slices.Clone(r.Strong), Weak: slices.Clone(r.Weak)})
+	}
+	return records, nil
 }
 
 type memHold struct {

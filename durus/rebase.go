@@ -39,6 +39,7 @@ type carrier struct {
 	out     written
 	classes map[string]storage.ClassID
 	merging merging
+	newer   []OID            // that others have written, for checkExtents
 	mine    []storage.Record // the records of the objects, as the session made them
 	locked  bool             // Rebase runs under the lock
 	stale   bool
@@ -48,7 +49,7 @@ type carrier struct {
 func (c *core) carry(ctx context.Context, base storage.Snapshot, w written) (storage.ReadSet, []storage.Record, error) {
 	r := &carrier{c: c, objects: c.readSet(), out: w, mine: w.records}
 	r.mergeable()
-	if len(c.order) == 0 && r.merging.at == nil {
+	if len(c.order) == 0 && r.merging.at == nil && len(c.extents) == 0 {
 		return r.objects, w.records, nil
 	}
 	if r.merging.at != nil {
@@ -92,16 +93,38 @@ func (c *core) carry(ctx context.Context, base storage.Snapshot, w written) (sto
 				r.merging.changed(oid)
 			}
 		}
+		if err := r.sinceExtents(base); err != nil {
+			return nil, nil, err
+		}
 		records, err := r.Rebase(base, false)
 		return r, records, err
 	}
 	return r, r.records(), nil
 }
 
+// sinceExtents notes what others have written since a live connection has walked
+// through the instances of a class.
+func (r *carrier) sinceExtents(base storage.Snapshot) error {
+	if len(r.c.extents) == 0 {
+		return nil
+	}
+	for t, err := range r.c.db.st.Transactions(r.c.extentsAt.TID()+1, base.TID()) {
+		if err != nil {
+			return err
+		}
+		r.newer = append(r.newer, t.OIDs...)
+	}
+	return nil
+}
+
 // Depends implements storage.ReadSet.
 func (r *carrier) Depends(oid OID, pos storage.Position) bool {
 	if p := r.c.nodes[oid]; p != nil {
 		p.stale, r.stale = true, true
+	}
+	if len(r.c.extents) > 0 {
+		r.newer = append(r.newer, oid)
+		r.stale = true
 	}
 	if r.merging.changed(oid) {
 		r.stale = true
@@ -123,7 +146,7 @@ func (r *carrier) Rebase(now storage.Snapshot, locked bool) ([]storage.Record, e
 		if len(r.merging.stale) > 0 {
 			return nil, storage.ErrSendBack
 		}
-		work := 0
+		work := len(r.newer)
 		for _, p := range r.c.order {
 			if p.common().stale {
 				work += p.work()
@@ -133,6 +156,10 @@ func (r *carrier) Rebase(now storage.Snapshot, locked bool) ([]storage.Record, e
 			return nil, storage.ErrSendBack
 		}
 	}
+	if err := r.c.checkExtents(now, r.newer); err != nil {
+		return nil, err
+	}
+	r.newer = r.newer[:0]
 	r.locked = locked
 	defer func() { r.locked = false }()
 	for _, p := range r.c.order {

@@ -46,6 +46,8 @@ type core struct {
 
 	// stuck is the first error that sticks. It is set once.
 	stuck atomic.Pointer[error]
+	// hard is the first of them that going back to a savepoint does not undo.
+	hard atomic.Pointer[error]
 
 	used  map[OID]use // read set and write set; nil until the first use
 	dirty []*edited   // objects of used that were edited or added, in that order
@@ -56,6 +58,14 @@ type core struct {
 	order      []pending          // the same, in the order of their first use
 	nodes      map[OID]*container // nodes that were used, and of which container
 	filled     []func()           // take back containers that were made for zero handles
+
+	reached []*edited // new objects to store; see written
+	found   []pending // new containers to store; see written
+	spilled *spilled  // objects that were put aside, and states of savepoints; nil until the first
+	relief  relief
+
+	extents   map[*typeInfo]struct{} // classes whose instances were walked through; see checkExtents
+	extentsAt storage.Snapshot       // when the first of them was
 
 	shared *sharedCheck // what was handed out, when CheckShared is on
 }
@@ -77,7 +87,11 @@ type edited struct {
 	base  []byte    // what it was decoded from; nil for a new object
 	extra codec.Extra
 	fresh bool // new: stored only if something stored refers to it
-	round int  // the last round of encoding that reached it
+
+	hasItem bool   // item is set
+	item    uint32 // the state as it was put aside last; see spilled
+
+	round int // the last round of encoding that reached it
 }
 
 // class is the name of the object's class, for messages.
@@ -134,6 +148,9 @@ func (c *core) err() error {
 func (c *core) stick(err error) error {
 	if err != nil {
 		c.stuck.CompareAndSwap(nil, &err)
+		if !forgivable(err) {
+			c.hard.CompareAndSwap(nil, &err)
+		}
 	}
 	return err
 }
@@ -159,6 +176,8 @@ func (c *core) use(oid OID, u use) {
 
 // takeEdited enters an edited or added object.
 func (c *core) takeEdited(e *edited, pos storage.Position) {
+	c.relieve(c.db.bound)
+	c.weigh(e)
 	if u, ok := c.used[e.oid]; ok {
 		pos = u.pos
 	}

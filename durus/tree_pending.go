@@ -267,6 +267,11 @@ func (t *treePending[K, V]) savepoint() (undo func()) {
 	}
 }
 
+// forget implements pending.
+func (t *treePending[K, V]) forget() {
+	t.writes, t.log, t.grown, t.blind = sorted[treeWrite[K, V]]{}, nil, 0, 0
+}
+
 // pack implements pending.
 func (t *treePending[K, V]) pack(c *core, w *codec.Writer) error {
 	t.ops = make([]collection.Op, 0, t.writes.n)

@@ -28,6 +28,8 @@ type typeInfo struct {
 	size    int64                 // of a T, bytes, what it points to not included
 	plan    *codec.Plan           // how to encode and decode it
 	fresh   func() any            // a new *T
+	assign  func(dst, src any)    // *dst = *src, both *T
+	shape   func() *shape         // what a T looks like in memory
 	points  map[reflect.Type]bool // what its stored fields have Go pointers to
 	handles *handleWalk           // the way to its containers, nil if it has none
 
@@ -106,7 +108,15 @@ func RegisterIn[T any](ts *Types, name string, opts ...TypeOption) Type {
 
 func newInfo[T any](name string) *typeInfo {
 	t := reflect.TypeFor[T]()
-	return &typeInfo{name: name, stored: name, goType: t, size: int64(t.Size()), fresh: func() any { return new(T) }}
+	return &typeInfo{
+		name:   name,
+		stored: name,
+		goType: t,
+		size:   int64(t.Size()),
+		fresh:  func() any { return new(T) },
+		assign: func(dst, src any) { *dst.(*T) = *src.(*T) },
+		shape:  lazyShape(t),
+	}
 }
 
 // checkType says why a type of the program's cannot be registered.

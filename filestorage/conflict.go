@@ -67,10 +67,8 @@ func conflictError(found []storage.ConflictObject) error {
 func (t *transaction) conflict(oid storage.OID, at storage.Position) storage.ConflictObject {
 	o := storage.ConflictObject{OID: oid, Reason: "it was read"}
 	l := t.base.l
-	for i := range t.records {
-		if t.records[i].OID == oid {
-			o.Reason = "both wrote it"
-		}
+	if t.writes(oid) {
+		o.Reason = "both wrote it"
 	}
 	if at != 0 {
 		if h, err := l.recordHeader(oid, at); err == nil {

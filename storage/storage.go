@@ -32,7 +32,7 @@ type Storage interface {
 	// appends it. It returns when the commit is as durable as the policy
 	// wants. Errors: *ConflictError, ErrDangling, ErrTooLarge, ErrReadOnly,
 	// *LockError, *UnknownOutcomeError, ErrRewound, *CorruptError. With no
-	// Records it waits until all that Base holds is durable and returns
+	// Records and nothing Spilled it waits until all that Base holds is durable and returns
 	// Base.TID(). ctx counts until the records are appended, not after.
 	Commit(ctx context.Context, c *Commit) (TID, error)
 
@@ -121,6 +121,7 @@ type Commit struct {
 	Base    Snapshot // the state that the transaction saw
 	Reads   ReadSet  // what it depends on, what it writes included; nil: only what it writes. May be a Rebaser
 	Records []Record // new states; Prev is ignored
+	Spilled Spilled  // more of them, which are not in memory; nil: none
 	Meta    Meta
 	Hold    Hold // nil, or what Storage.Hold returned; given back once the records are appended
 }
