@@ -45,6 +45,29 @@
 // Upgrade from the one before; docs/evolving-types.md tells how, with old data
 // and old programs still around.
 //
+// # Containers
+//
+// A slice or a map in an object is stored with it, and written with it. What is
+// large, or changed by many, belongs into a container: BTree (sorted), Dict, Set,
+// List, Counter. A container is a handle in a field of an object, and has objects
+// of its own; a change writes a small part of them. Transactions that change
+// different keys of one container do not conflict, whatever the processes; one
+// that has read a key, a range or a length conflicts with changes of just that.
+//
+//	type Bank struct {
+//		Accounts durus.BTree[string, durus.Ref[Account]]
+//		Opened   durus.Counter
+//	}
+//
+//	b, err := bank.Load(tx) // Load is enough: the tree is not part of b
+//	...
+//	err = b.Accounts.Put(tx, "ada", ada)
+//	...
+//	for name, a := range durus.Each(tx, b.Accounts.From(tx, "m")) { ... }
+//
+// Add, Edit and the first use of a root give every zero handle in an object its
+// container.
+//
 // # Transactions
 //
 // View reads: it never waits, never conflicts, and shows what is on the disk
@@ -68,7 +91,9 @@
 //     Options.CacheBytes for transactions larger than memory).
 //   - An object is written whole. A slice or map of a hundred thousand elements
 //     in one object makes every change cost that much, and makes any two
-//     changes conflict.
+//     changes conflict: use a container.
+//   - Values in containers are shared like loaded objects: to change one, change
+//     a copy, down to its slices and maps, and Put it.
 //   - References of two open handles do not mix (ErrForeign), nor compare equal.
 //   - Root.Load in a writable session creates a root that does not exist yet,
 //     which is a write.
@@ -79,7 +104,7 @@
 //
 // # What it may import
 //
-// Packages storage, vfs and internal/codec of this module; filestorage and the
+// Packages storage, vfs, internal/codec and internal/collection of this module; filestorage and the
 // back ends of vfs in open.go only. Everything else knows storage.Storage.
 //
 // # Invariants
@@ -88,6 +113,9 @@
 //     decoded from its record, and cached by the record's position.
 //   - A transaction's read set holds every object whose state it was told,
 //     absence included, but for Peek and the names of roots.
+//   - Nodes of containers are not in it: what was read of a container is, by key,
+//     range and length, and is looked up again when a node has changed. A session
+//     changes no node before it commits.
 //   - Nothing of a transaction reaches the storage but in its one Commit.
 //   - What a program can still change, through a pointer that it got from Edit
 //     or Add or through anything inside of it, is in memory at commit. Only
