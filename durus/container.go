@@ -185,6 +185,11 @@ func (s *nodeStore) Lineage() uint64 { return s.snap.Lineage() }
 
 // Find implements collection.Store.
 func (s *nodeStore) Find(oid uint64) (int64, error) {
+	if s.c.bounded {
+		if s.c.finds--; s.c.finds < 0 {
+			return 0, storage.ErrSendBack
+		}
+	}
 	s.c.visit(OID(oid), s.visit)
 	pos, err := s.snap.Find(OID(oid))
 	return int64(pos), err

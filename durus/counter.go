@@ -45,15 +45,20 @@ func (n Counter) Add(s Session, delta int64) error {
 		return c.stick(err)
 	}
 	p, err := c.counter(oid)
-	if err == nil && !p.known && !p.fresh {
-		if _, err = p.value(); err == nil {
-			p.known = true
-		}
-	}
 	if err != nil {
 		return c.stick(err)
 	}
+	var stored int64
+	if !p.fresh {
+		// It is no read: others may add to it.
+		if stored, err = p.value(); err != nil {
+			return c.stick(err)
+		}
+	}
 	sum, ok := sum64(p.delta, delta)
+	if ok {
+		_, ok = sum64(stored, sum)
+	}
 	if !ok {
 		return c.stick(p.overflow())
 	}

@@ -432,6 +432,14 @@ func (p *listPending[V]) check(c *core, now *nodeStore, reads bool) (reason stri
 		if err != nil {
 			return "", 0, err
 		}
+		if !differ && s.At == p.stored {
+			// Nothing is behind, but the end must not have come nearer.
+			n, err := is.Len()
+			if err != nil {
+				return "", 0, err
+			}
+			differ = n < p.stored
+		}
 		if differ {
 			return "values in it were moved", p.container.oid, nil
 		}

@@ -56,6 +56,8 @@ type core struct {
 	order      []pending          // the same, in the order of their first use
 	nodes      map[OID]*container // nodes that were used, and of which container
 	filled     []func()           // take back containers that were made for zero handles
+	bounded    bool               // Rebase runs under the commit lock,
+	finds      int                // and may look for so many nodes
 
 	shared *sharedCheck // what was handed out, when CheckShared is on
 }

@@ -24,6 +24,7 @@ type treePending[K comparable, V any] struct {
 	keys    map[K]storage.Snapshot
 	spans   []*treeSpan[K]
 	lengths []storage.Snapshot
+	counted []treeCount[K]
 
 	log    []treeUndo[K, V] // what the writes were before, since the first savepoint
 	logged bool
@@ -59,6 +60,14 @@ type treeSpan[K any] struct {
 	reached          K // where the walk is
 }
 
+// treeCount is a key that was written blindly and then looked for because the
+// length was asked for, which depends on whether the key is in the snapshot.
+type treeCount[K any] struct {
+	key     K
+	present bool
+	at      storage.Snapshot
+}
+
 // treeUndo is what a key's write was before.
 type treeUndo[K comparable, V any] struct {
 	write treeWrite[K, V]
@@ -67,7 +76,9 @@ type treeUndo[K comparable, V any] struct {
 
 func (t *treePending[K, V]) changed() bool { return t.writes.n > 0 }
 
-func (t *treePending[K, V]) work() int { return t.writes.n + len(t.keys) + len(t.spans) }
+func (t *treePending[K, V]) work() int {
+	return t.writes.n + len(t.keys) + len(t.spans) + len(t.counted)
+}
 
 // reader reads the tree in the session's snapshot, and notes its nodes.
 func (t *treePending[K, V]) reader() *treeReader[K, V] {
@@ -227,7 +238,8 @@ func (t *treePending[K, V]) readLength() {
 }
 
 // look finds out which of the keys that were written blindly are in the
-// snapshot. It is no read of theirs: the length is what was read.
+// snapshot. Their values are not read: whether they are there is, because the
+// length that comes out of it depends on that.
 func (t *treePending[K, V]) look() error {
 	r := t.reader()
 	return t.writes.each(func(w *treeWrite[K, V]) error {
@@ -243,6 +255,7 @@ func (t *treePending[K, V]) look() error {
 			w.was = present
 		}
 		t.account(w, 1)
+		t.counted = append(t.counted, treeCount[K]{w.key, found, t.c.observe()})
 		return nil
 	})
 }
@@ -372,10 +385,31 @@ func (t *treePending[K, V]) check(c *core, now *nodeStore, reads bool) (reason s
 			return "a range with key " + collection.Spell(key) + " was read", OID(is.Leaf(key)), nil
 		}
 	}
-	return t.checkLength(was, is)
+	return t.checkLength(was, is, encode)
 }
 
-func (t *treePending[K, V]) checkLength(was func(storage.Snapshot) collection.View, is collection.View) (string, OID, error) {
+func (t *treePending[K, V]) checkLength(was func(storage.Snapshot) collection.View, is collection.View, encode func(*K) ([]byte, error)) (string, OID, error) {
+	for i := range t.counted {
+		n := &t.counted[i]
+		key, err := encode(&n.key)
+		if err != nil {
+			return "", 0, err
+		}
+		same, err := collection.SameKey(was(n.at), is, key)
+		if err != nil {
+			return "", 0, err
+		}
+		if same {
+			continue
+		}
+		_, found, err := is.Get(key)
+		if err != nil {
+			return "", 0, err
+		}
+		if found != n.present {
+			return "its length was read, which counts key " + collection.Spell(key), OID(is.Leaf(key)), nil
+		}
+	}
 	for _, snap := range t.lengths {
 		before, err := was(snap).Len()
 		if err != nil {

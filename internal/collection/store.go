@@ -172,5 +172,8 @@ func AddCounter(b *Builder, oid uint64, delta int64, fresh bool) error {
 	if err != nil {
 		return err
 	}
-	return b.emitCounter(oid, value+delta)
+	if sum := value + delta; (sum > value) == (delta > 0) {
+		return b.emitCounter(oid, sum)
+	}
+	return fmt.Errorf("%w: counter %d leaves the range of an int64", storage.ErrTooLarge, oid)
 }
