@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"reflect"
 
 	"github.com/vmihailenco/msgpack/v5"
 
@@ -115,7 +116,9 @@ func (n Counter) EncodeMsgpack(e *msgpack.Encoder) error {
 func (n *Counter) DecodeMsgpack(d *msgpack.Decoder) error { return decodeRef(&n.raw, d) }
 
 func (n *Counter) at() *codec.Strong { return &n.raw }
-func (n *Counter) problem() string   { return "" }
+func (n *Counter) problem(func(reflect.Type) string) string {
+	return ""
+}
 func (n *Counter) create(c *core) (OID, error) {
 	oid, err := c.db.st.NewOID(c.ctx)
 	if err == nil {

@@ -199,6 +199,9 @@ func (t *treePending[K, V]) checkKey(k *K) error {
 
 // delete takes a key away, and tells whether it was there.
 func (t *treePending[K, V]) delete(k K) (bool, error) {
+	if err := t.reader().foreign(&k); err != nil {
+		return false, err
+	}
 	_, found, err := t.get(&k)
 	if err != nil || !found {
 		return false, err
