@@ -25,6 +25,7 @@ type treePending[K comparable, V any] struct {
 	spans   []*treeSpan[K]
 	lengths []storage.Snapshot
 	counted []treeCount[K]
+	torn    []byte // a key that a live connection has read twice, with another value
 
 	log    []treeUndo[K, V] // what the writes were before, since the first savepoint
 	logged bool
@@ -95,17 +96,37 @@ func (t *treePending[K, V]) find(k *K, prefix uint64) (at, *treeWrite[K, V]) {
 }
 
 // readKey notes that the presence and value of a key were read.
-func (t *treePending[K, V]) readKey(k K) {
+func (t *treePending[K, V]) readKey(k K) error {
 	if t.fresh {
-		return
+		return nil
 	}
-	if _, ok := t.keys[k]; ok {
-		return
+	if first, ok := t.keys[k]; ok {
+		if first == t.c.snap {
+			return nil
+		}
+		return t.readAgain(&k, first)
 	}
 	if t.keys == nil {
 		t.keys = make(map[K]storage.Snapshot)
 	}
 	t.keys[k] = t.c.observe()
+	return nil
+}
+
+// readAgain is for a key that was read before, in another snapshot. If it has
+// changed, there is no moment at which both were true.
+func (t *treePending[K, V]) readAgain(k *K, first storage.Snapshot) error {
+	key, err := t.typ.plan.encode(nil, unsafe.Pointer(k), t.c.own)
+	if err != nil {
+		return err
+	}
+	was := collection.View{Tree: t.tree(), Store: t.c.store(first, nil)}
+	is := collection.View{Tree: t.tree(), Store: t.c.store(t.c.snap, nil)}
+	same, err := collection.SameKey(was, is, key)
+	if err == nil && !same {
+		t.torn = key
+	}
+	return t.c.stick(err)
 }
 
 // get returns the value of a key as the session sees it.
@@ -120,7 +141,7 @@ func (t *treePending[K, V]) get(k *K) (v *V, found bool, err error) {
 	}
 	v, found, err = t.reader().get(k)
 	if err == nil {
-		t.readKey(*k)
+		err = t.readKey(*k)
 	}
 	return v, found, err
 }
@@ -353,6 +374,9 @@ func (t *treePending[K, V]) check(c *core, now *nodeStore, reads bool) (reason s
 	}
 	if !reads {
 		return "", 0, nil
+	}
+	if t.torn != nil {
+		return "key " + collection.Spell(t.torn) + " was read, and read again after it had changed", OID(is.Leaf(t.torn)), nil
 	}
 	encode := func(k *K) ([]byte, error) { return t.typ.plan.encode(nil, unsafe.Pointer(k), c.own) }
 	for k, snap := range t.keys {
