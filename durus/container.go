@@ -55,17 +55,6 @@ type container struct {
 
 func (p *container) common() *container { return p }
 
-// containerOf returns what the session knows of a container; make makes it on
-// the first use.
-func (c *core) containerOf(oid OID, make func() pending) pending {
-	if p := c.containers[oid]; p != nil {
-		return p
-	}
-	p := make()
-	c.addContainer(p)
-	return p
-}
-
 func (c *core) addContainer(p pending) {
 	if c.containers == nil {
 		c.containers = make(map[OID]pending)

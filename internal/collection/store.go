@@ -118,7 +118,7 @@ func child(st Store, parent *Node, i int) (*Node, error) {
 	if !parent.Head {
 		head = parent.Of
 	}
-	if n.Head || n.Level != parent.Level-1 || n.Of != head {
+	if n.Head || n.Level != parent.Level-1 || n.Of != head || (n.Keys == nil) != (parent.Keys == nil) {
 		return nil, fmt.Errorf("%w: object %d is no child of object %d", storage.ErrCorrupt, oid, parent.OID)
 	}
 	return n, nil
