@@ -203,13 +203,13 @@ func textPrefix(s string) uint64 {
 }
 
 var timeKey = &keyPlan{
-	name:    "time",
+	name: "time",
 	// By what is stored: far beyond any calendar time.Time.Compare goes its own ways.
 	compare: func(a, b unsafe.Pointer) int {
 		x, y := (*time.Time)(a), (*time.Time)(b)
 		return cmp.Or(cmp.Compare(x.Unix(), y.Unix()), cmp.Compare(x.Nanosecond(), y.Nanosecond()))
 	},
-	prefix:  func(k unsafe.Pointer) uint64 { return uint64((*time.Time)(k).Unix()) ^ 1<<63 },
+	prefix: func(k unsafe.Pointer) uint64 { return uint64((*time.Time)(k).Unix()) ^ 1<<63 },
 	encode: func(b []byte, k unsafe.Pointer, _ func(uint64) (uint64, error)) ([]byte, error) {
 		return codec.AppendTime(b, *(*time.Time)(k)), nil
 	},

@@ -246,6 +246,15 @@ func (t *treePending[K, V]) len() (int, error) {
 		return 0, err
 	}
 	t.readLength()
+	if t.c.conn != nil && t.writes.n > 0 {
+		// What is known of the keys may be of another snapshot.
+		_ = t.writes.each(func(w *treeWrite[K, V]) error {
+			t.account(w, -1)
+			w.was = unknown
+			t.account(w, 1)
+			return nil
+		})
+	}
 	if t.blind > 0 {
 		if err := t.look(); err != nil {
 			return 0, err
