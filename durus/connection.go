@@ -173,7 +173,7 @@ func (k *Connection) Commit() error {
 	if k.failed = k.commit(); k.failed != nil {
 		return k.failed
 	}
-	k.c.filled = nil // they are in the file now
+	k.c.committed()
 	k.forget()
 	return k.refresh()
 }

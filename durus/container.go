@@ -138,12 +138,15 @@ func valuePlanOf(ts *Types, t reflect.Type) (*valuePlan, error) {
 	if p, ok := valuePlans.Load(key); ok {
 		return p.(*valuePlan), nil
 	}
-	opts := codec.Options{Forbidden: func(t reflect.Type) string {
+	opts := codec.Options{Forbidden: forbidding(func(t reflect.Type) string {
 		if t.Kind() == reflect.Pointer && ts.of(t.Elem()) != nil {
-			return fmt.Sprintf("a pointer to the registered type %s would be stored as a copy: use durus.Ref[%s]", t.Elem(), t.Elem().Name())
+			return pointerProblem(t.Elem())
 		}
-		return forbiddenContainer(t)
-	}}
+		return ""
+	})}
+	if problem := opts.Forbidden(t); problem != "" {
+		return nil, fmt.Errorf("%w: a value of type %s cannot be stored in a container: %s", ErrType, t, problem)
+	}
 	one, err := codec.CompileWith(t, opts)
 	if err != nil {
 		return nil, fmt.Errorf("durus: a value of type %s cannot be stored in a container: %w", t, err)
@@ -224,6 +227,11 @@ func (s *nodeStore) Lineage() uint64 { return s.snap.Lineage() }
 
 // Find implements collection.Store.
 func (s *nodeStore) Find(oid uint64) (int64, error) {
+	if s.c.bounded {
+		if s.c.finds--; s.c.finds < 0 {
+			return 0, storage.ErrSendBack
+		}
+	}
 	s.c.visit(OID(oid), s.visit)
 	pos, err := s.snap.Find(OID(oid))
 	return int64(pos), err
@@ -242,7 +250,11 @@ func (s *nodeStore) Node(oid uint64, pos int64) (*collection.Node, error) {
 	}
 	n, err := parseNode(s.c, rec, pos)
 	if err == nil && n.Level > 0 {
-		s.gen.cache.put(storage.Position(pos), &innerNode{raw: n}, int64(len(rec.Payload)))
+		in := &innerNode{raw: n}
+		if known, ok := s.c.db.class(s.gen, s.snap, rec.Class); ok {
+			in.class = known.name
+		}
+		s.gen.cache.put(storage.Position(pos), in, int64(len(rec.Payload)))
 	}
 	return n, err
 }
@@ -271,7 +283,8 @@ func (c *core) nodeError(oid OID, err error) error {
 
 // innerNode is an inner node in the object cache.
 type innerNode struct {
-	raw *collection.Node
+	raw   *collection.Node
+	class string // of the object; a head's is that of the container
 	// keys are a *keySet of the type that they were needed as last. Any goroutine
 	// may store one: all that are made of one node and type are alike.
 	keys atomic.Pointer[any]

@@ -82,11 +82,11 @@ func (r *listReader[V]) load(oid OID, pos storage.Position) (*innerNode, *listLe
 	if err != nil {
 		return nil, nil, err
 	}
-	if n.Keys != nil || n.Head != (oid == r.oid) {
+	if n.Keys != nil || n.Head != (oid == r.oid) || !n.Head && n.Of != uint64(r.oid) {
 		return nil, nil, c.nodeError(oid, errors.New("it is no node of a list"))
 	}
 	if n.Level > 0 {
-		return c.cacheInner(pos, n), nil, nil
+		return c.cacheInner(pos, n, rec.Class), nil, nil
 	}
 	vals, extra, err := decodeValues[V](r.typ.values, n.Values, len(n.Values), c.tag)
 	if err != nil {
@@ -118,7 +118,7 @@ func (r *listReader[V]) descend(i int) (p listPlace[V], err error) {
 			return p, err
 		}
 		if leaf != nil {
-			if p.leaf = leaf; level > 1 {
+			if p.leaf = leaf; level > 1 || p.next >= 0 && len(leaf.vals) != p.next-p.start {
 				return p, r.displaced(oid)
 			}
 			return p, nil
@@ -183,7 +183,9 @@ func (r *listReader[V]) len() (int, error) {
 		}
 		level = inner.raw.Level
 		for _, n := range inner.raw.Counts {
-			total += n
+			if total += n; total < 0 { // no count is: an overflow
+				return 0, r.displaced(oid)
+			}
 		}
 		oid = OID(inner.raw.Children[len(inner.raw.Children)-1])
 	}

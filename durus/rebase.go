@@ -137,8 +137,12 @@ func (r *carrier) Depends(oid OID, pos storage.Position) bool {
 func (r *carrier) Stale() bool { return r.stale }
 
 // maxLocked is how many keys a Rebase looks at under the commit lock: some
-// microseconds each.
-const maxLocked = 256
+// microseconds each. A range counts as one, and may be long: maxFinds is how many
+// nodes it looks for on the whole.
+const (
+	maxLocked = 256
+	maxFinds  = 8 * maxLocked
+)
 
 // Rebase implements storage.Rebaser.
 func (r *carrier) Rebase(now storage.Snapshot, locked bool) ([]storage.Record, error) {
@@ -160,8 +164,9 @@ func (r *carrier) Rebase(now storage.Snapshot, locked bool) ([]storage.Record, e
 		return nil, err
 	}
 	r.newer = r.newer[:0]
-	r.locked = locked
-	defer func() { r.locked = false }()
+	r.locked, r.c.finds = locked, maxFinds
+	r.c.bounded = locked
+	defer func() { r.locked, r.c.bounded = false, false }()
 	for _, p := range r.c.order {
 		if !p.common().stale {
 			continue

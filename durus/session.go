@@ -54,10 +54,12 @@ type core struct {
 	ptrs  map[any]OID // pointers of dirty; nil until the first Add
 	round int         // of encoding, see edited.round
 
-	containers map[OID]pending    // that were used; nil until the first
-	order      []pending          // the same, in the order of their first use
-	nodes      map[OID]*container // nodes that were used, and of which container
-	filled     []func()           // take back containers that were made for zero handles
+	containers map[OID]pending               // that were used; nil until the first
+	order      []pending                     // the same, in the order of their first use
+	nodes      map[OID]*container            // nodes that were used, and of which container
+	filled     []func(stored func(OID) bool) // take back containers that were made for zero handles
+	bounded    bool                          // Rebase runs under the commit lock,
+	finds      int                           // and may look for so many nodes
 
 	reached []*edited // new objects to store; see written
 	found   []pending // new containers to store; see written

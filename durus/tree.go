@@ -3,8 +3,10 @@ package durus
 import (
 	"errors"
 	"fmt"
+	"math"
 	"reflect"
 	"sync"
+	"unsafe"
 
 	"github.com/durusdb/durus/internal/codec"
 	"github.com/durusdb/durus/internal/collection"
@@ -48,16 +50,19 @@ func treeTypeOf[K comparable, V any](ts *Types, class string) (*treeType[K, V], 
 }
 
 // treeProblem says why there can be no such tree, "" if there can.
-func treeProblem[K comparable, V any](class string) string {
+func treeProblem[K comparable, V any](forbidden func(reflect.Type) string) string {
 	if _, err := keyPlanOf(reflect.TypeFor[K]()); err != nil {
 		return err.Error()
 	}
-	return valueProblem(reflect.TypeFor[V]())
+	return valueProblem(reflect.TypeFor[V](), forbidden)
 }
 
 // valueProblem says why values of type t cannot be stored, "" if they can.
-func valueProblem(t reflect.Type) string {
-	if _, err := codec.Compile(t); err != nil {
+func valueProblem(t reflect.Type, forbidden func(reflect.Type) string) string {
+	if problem := forbidden(t); problem != "" {
+		return problem
+	}
+	if _, err := codec.CompileWith(t, codec.Options{Forbidden: forbidden}); err != nil {
 		return err.Error()
 	}
 	return ""
@@ -99,7 +104,7 @@ func (r *treeReader[K, V]) node(oid OID) (*innerNode, *treeLeaf[K, V], error) {
 				return nil, n, nil
 			}
 		case *innerNode:
-			if oid != r.oid || n.raw.Key == r.typ.plan.name {
+			if oid != r.oid || n.raw.Key == r.typ.plan.name && n.class == r.typ.class {
 				return n, nil, nil
 			}
 		}
@@ -136,11 +141,11 @@ func (r *treeReader[K, V]) load(oid OID, pos storage.Position) (*innerNode, *tre
 		return nil, nil, fmt.Errorf("%w: the keys of %s %s in %s are %s, those of a %s would be %s: use a handle with the key type that it was made with",
 			ErrType, r.typ.class, oid, c.db.path, n.Key, reflect.TypeFor[K](), r.typ.plan.name)
 	}
-	if n.Keys == nil || n.Head != (oid == r.oid) || n.Level == 0 && (n.Values == nil) != (r.typ.values == nil) {
+	if n.Keys == nil || n.Head != (oid == r.oid) || !n.Head && n.Of != uint64(r.oid) || n.Level == 0 && (n.Values == nil) != (r.typ.values == nil) {
 		return nil, nil, c.nodeError(oid, fmt.Errorf("it is no node of a %s", r.typ.class))
 	}
 	if n.Level > 0 {
-		return c.cacheInner(pos, n), nil, nil
+		return c.cacheInner(pos, n, rec.Class), nil, nil
 	}
 	leaf, err := r.leaf(n)
 	if err != nil {
@@ -163,8 +168,11 @@ func (r *treeReader[K, V]) memory(l *treeLeaf[K, V], payload int) int64 {
 }
 
 // cacheInner puts an inner node into the cache and returns the one that is there.
-func (c *core) cacheInner(pos storage.Position, n *collection.Node) *innerNode {
+func (c *core) cacheInner(pos storage.Position, n *collection.Node, class storage.ClassID) *innerNode {
 	in := &innerNode{raw: n}
+	if known, ok := c.db.class(c.gen, c.snap, class); ok {
+		in.class = known.name
+	}
 	if cached, ok := c.gen.cache.put(pos, in, int64(64*len(n.Children))).(*innerNode); ok {
 		return cached
 	}
@@ -317,6 +325,17 @@ func (r *treeReader[K, V]) displaced(oid OID) error {
 	return r.c.nodeError(oid, fmt.Errorf("it is not where it belongs in container %s", r.oid))
 }
 
+// foreign is the error for a key that is, or holds, a reference of another
+// database: it must not be taken for the object with that id here.
+func (r *treeReader[K, V]) foreign(k *K) error {
+	if !r.typ.plan.refs || k == nil {
+		return nil
+	}
+	var buf [64]byte
+	_, err := r.typ.plan.encode(buf[:0], unsafe.Pointer(k), r.c.own)
+	return err
+}
+
 // get looks a key up in the snapshot.
 func (r *treeReader[K, V]) get(k *K) (v *V, found bool, err error) {
 	p, err := r.descend(seekKey, k)
@@ -367,6 +386,9 @@ func (r *treeReader[K, V]) len() (int, error) {
 			return 0, r.c.stick(err)
 		}
 		sum += n
+	}
+	if sum < 0 || sum > math.MaxInt {
+		return 0, r.c.nodeError(r.oid, errors.New("its counters say an impossible length"))
 	}
 	return int(sum), nil
 }

@@ -197,7 +197,7 @@ func (tx *Tx) finish(err error) (tid TID, retry bool, _ error) {
 	}
 	tid, retry, err = c.commit(c.ctx, c.snap, tx.meta, tx.hold)
 	if err == nil {
-		c.filled = nil // they are in the file now
+		c.committed()
 	}
 	return tid, retry, err
 }

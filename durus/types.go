@@ -139,12 +139,12 @@ func checkType(i *typeInfo) error {
 // registered already.
 func (ts *Types) add(i *typeInfo) (*typeInfo, error) {
 	i.points = map[reflect.Type]bool{}
-	plan, err := codec.CompileWith(i.goType, codec.Options{Forbidden: func(t reflect.Type) string {
+	plan, err := codec.CompileWith(i.goType, codec.Options{Forbidden: forbidding(func(t reflect.Type) string {
 		if t.Kind() == reflect.Pointer {
 			i.points[t.Elem()] = true
 		}
-		return forbiddenContainer(t)
-	}})
+		return ""
+	})})
 	if err != nil {
 		return nil, fmt.Errorf("durus: Register[%s](%q): %s", i.goType, i.name, fieldFault(err))
 	}
@@ -199,18 +199,22 @@ func (ts *Types) checkPointers(i *typeInfo) error {
 // refusePointer returns the error that names the field of a type which points
 // to a registered one.
 func refusePointer(from *typeInfo, to reflect.Type) error {
-	_, err := codec.CompileWith(from.goType, codec.Options{Forbidden: func(t reflect.Type) string {
+	_, err := codec.CompileWith(from.goType, codec.Options{Forbidden: forbidding(func(t reflect.Type) string {
 		if t.Kind() != reflect.Pointer || t.Elem() != to {
 			return ""
 		}
-		return fmt.Sprintf("a pointer to the registered type %s would be stored as a copy: use durus.Ref[%s]", to, to.Name())
-	}})
+		return pointerProblem(to)
+	})})
 	return fmt.Errorf("durus: Register[%s](%q): %s", from.goType, from.name, fieldFault(err))
 }
 
 // fieldFault is what package codec has against a type: the path of the field,
 // what is wrong, and what to do.
 func fieldFault(err error) string { return strings.TrimPrefix(err.Error(), "codec: ") }
+
+func pointerProblem(to reflect.Type) string {
+	return fmt.Sprintf("a pointer to the registered type %s would be stored as a copy: use durus.Ref[%s]", to, to.Name())
+}
 
 // byClass returns the type of a class name, or nil.
 func (ts *Types) byClass(name string) *typeInfo {

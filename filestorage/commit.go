@@ -55,7 +55,11 @@ func (s *Storage) commit(ctx context.Context, c *storage.Commit) (storage.TID, e
 			return 0, err
 		}
 		if t.sent++; t.sent > maxSendBacks {
-			return 0, conflictError([]storage.ConflictObject{{OID: t.records[0].OID, Reason: "others changed what it was built from, again and again"}})
+			o := storage.ConflictObject{Reason: "others changed what it was built from, again and again"}
+			if len(t.records) > 0 { // none, if others have done all that it would do
+				o.OID = t.records[0].OID
+			}
+			return 0, conflictError([]storage.ConflictObject{o})
 		}
 	}
 	d := &t.draft

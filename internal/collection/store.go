@@ -118,7 +118,7 @@ func child(st Store, parent *Node, i int) (*Node, error) {
 	if !parent.Head {
 		head = parent.Of
 	}
-	if n.Head || n.Level != parent.Level-1 || n.Of != head {
+	if n.Head || n.Level != parent.Level-1 || n.Of != head || (n.Keys == nil) != (parent.Keys == nil) {
 		return nil, fmt.Errorf("%w: object %d is no child of object %d", storage.ErrCorrupt, oid, parent.OID)
 	}
 	return n, nil
@@ -172,5 +172,8 @@ func AddCounter(b *Builder, oid uint64, delta int64, fresh bool) error {
 	if err != nil {
 		return err
 	}
-	return b.emitCounter(oid, value+delta)
+	if sum := value + delta; (sum > value) == (delta > 0) {
+		return b.emitCounter(oid, sum)
+	}
+	return fmt.Errorf("%w: counter %d leaves the range of an int64", storage.ErrTooLarge, oid)
 }

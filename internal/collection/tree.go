@@ -51,10 +51,15 @@ func (t *Tree) head(st Store) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !n.Head || n.Keys == nil || n.Key != t.Key || n.Level > 0 && len(n.Lengths) == 0 {
+	if !n.Head || n.Keys == nil || n.Key != t.Key || n.Level > 0 && len(n.Lengths) == 0 || !t.fits(n) {
 		return nil, fmt.Errorf("%w: object %d is no %s with keys of %s", storage.ErrCorrupt, t.OID, t.Class, t.Key)
 	}
 	return n, nil
+}
+
+// fits tells whether a node has values if it has to, and none otherwise.
+func (t *Tree) fits(n *Node) bool {
+	return n.Level > 0 || (n.Values == nil) == (t.Class == ClassSet)
 }
 
 // Apply applies operations, which are sorted by key, each key once. It returns
@@ -189,6 +194,9 @@ func (e *treeEdit) lengthen(counters []uint64) error {
 // takes its place: nothing, itself, or itself and others.
 func (e *treeEdit) node(n *Node, ops []Op) ([]piece, error) {
 	if n.Level == 0 {
+		if !e.fits(n) {
+			return nil, fmt.Errorf("%w: object %d is no leaf of a %s", storage.ErrCorrupt, n.OID, e.Class)
+		}
 		m := e.merge(n, ops)
 		switch {
 		case !m.changed:
