@@ -57,6 +57,9 @@ type core struct {
 	nodes      map[OID]*container // nodes that were used, and of which container
 	filled     []func()           // take back containers that were made for zero handles
 
+	relied   map[OID]struct{} // objects that it depends on whatever the isolation; see rely
+	indexing bool             // the function of an index runs, which must not use a session that writes
+
 	shared *sharedCheck // what was handed out, when CheckShared is on
 }
 
@@ -77,6 +80,7 @@ type edited struct {
 	base  []byte    // what it was decoded from; nil for a new object
 	extra codec.Extra
 	fresh bool // new: stored only if something stored refers to it
+	force bool // stored although it may not have changed, for others to conflict
 	round int  // the last round of encoding that reached it
 }
 
@@ -90,6 +94,9 @@ func (e *edited) class() string {
 
 // usable tells whether the session may still be used.
 func (c *core) usable() error {
+	if c.indexing {
+		return c.stick(errIndexing)
+	}
 	if c.conn != nil {
 		return c.conn.usable()
 	}

@@ -31,6 +31,8 @@ type typeInfo struct {
 	fresh   func() any            // a new *T
 	points  map[reflect.Type]bool // what its stored fields have Go pointers to
 	handles *handleWalk           // the way to its containers, nil if it has none
+	indexes map[string]indexer    // of the tables of its objects, by name; nil if it has none
+	twice   string                // the name of an index that was declared twice, "" if none was
 }
 
 // Type is a registered type.
@@ -60,8 +62,10 @@ var registered = NewTypes()
 // NewTypes returns a set without types of the program's.
 func NewTypes() *Types {
 	ts := &Types{byName: map[string]*typeInfo{}, byType: map[reflect.Type]*typeInfo{}}
-	if _, err := ts.add(newInfo[directory](directoryClass)); err != nil {
-		panic(err) // our own type
+	for _, own := range []*typeInfo{newInfo[directory](directoryClass), newInfo[tableRecord](tableClass), newInfo[tablesDirectory](tablesClass)} {
+		if _, err := ts.add(own); err != nil {
+			panic(err) // our own type
+		}
 	}
 	return ts
 }
@@ -113,7 +117,7 @@ func checkType(i *typeInfo) error {
 			return fmt.Errorf("durus: Register[%s](%q): names that begin with \"durus.\" are taken: choose another", i.goType, name)
 		}
 	}
-	return nil
+	return checkIndexes(i)
 }
 
 // add compiles and enters a type, and returns it, or the same one that is
