@@ -104,11 +104,21 @@ func (i *typeInfo) names() []string { return append([]string{i.name}, i.aliases.
 // isolation: on which indexes there are.
 func (c *core) tableAt(oid OID, info *typeInfo) (*tableRecord, error) {
 	rec, err := c.tableRecord(oid)
-	if err == nil && !slices.Contains(info.names(), rec.Class) {
-		err = fmt.Errorf("%w: table %s in %s is of objects of class %s, not %s (%s): use a handle of that type, or register the other name with Alias",
-			ErrType, oid, c.db.path, rec.Class, info.name, info.goType)
+	if err != nil || rec.Class == info.name {
+		return rec, err
 	}
-	return rec, err
+	if dir, _, err := c.tablesOf(); err != nil {
+		return nil, err
+	} else if dir != nil { // the class may have been renamed: both names have the same members then
+		if tree, ok := dir.members(info); ok && tree == dir.Members[rec.Class] {
+			return rec, nil
+		}
+	}
+	if slices.Contains(info.aliases, rec.Class) {
+		return rec, nil
+	}
+	return nil, fmt.Errorf("%w: table %s in %s is of objects of class %s, not %s (%s): use a handle of that type, or register the other name with Alias",
+		ErrType, oid, c.db.path, rec.Class, info.name, info.goType)
 }
 
 func (c *core) tableRecord(oid OID) (*tableRecord, error) {
