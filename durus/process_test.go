@@ -20,6 +20,9 @@ func TestMain(m *testing.M) {
 	if path := os.Getenv(childEnv); path != "" {
 		os.Exit(child(path))
 	}
+	if path := os.Getenv(tableChildEnv); path != "" {
+		os.Exit(tableChild(path))
+	}
 	if spec := os.Getenv(benchChildEnv); spec != "" {
 		os.Exit(benchChild(spec))
 	}
@@ -150,12 +153,17 @@ type childProcess struct {
 
 func startChild(t *testing.T, path string) *childProcess {
 	t.Helper()
+	return startChildIn(t, childEnv, path)
+}
+
+func startChildIn(t *testing.T, env, path string) *childProcess {
+	t.Helper()
 	exe, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
 	c := &childProcess{cmd: exec.CommandContext(t.Context(), exe)}
-	c.cmd.Env = append(os.Environ(), childEnv+"="+path)
+	c.cmd.Env = append(os.Environ(), env+"="+path)
 	c.cmd.Stderr = os.Stderr
 	if c.in, err = c.cmd.StdinPipe(); err != nil {
 		t.Fatal(err)
