@@ -15,10 +15,14 @@ import (
 // commit hands the session's changes to the storage, as made on base. retry
 // tells that the transaction may succeed on a new snapshot.
 func (c *core) commit(ctx context.Context, base storage.Snapshot, meta storage.Meta, hold storage.Hold) (tid TID, retry bool, err error) {
-	if err := c.fillAll(); err != nil {
-		return 0, false, err
-	}
+	edits := len(c.dirty)
 	w, err := c.written()
+	if err == nil && len(c.dirty) > edits {
+		// Encoders of the program's have edited objects, which may be in tables.
+		if err = c.prepare(); err == nil {
+			w, err = c.written()
+		}
+	}
 	if err == nil {
 		err = c.err() // an encoder of the program's may have used the session
 	}
@@ -47,6 +51,14 @@ func (c *core) commit(ctx context.Context, base storage.Snapshot, meta storage.M
 		Hold:    hold,
 	})
 	return tid, mayRetry(err), err
+}
+
+// prepare completes what was edited, before a state to commit it on is chosen.
+func (c *core) prepare() error {
+	if err := c.fillAll(); err != nil {
+		return err
+	}
+	return c.completeIndexes()
 }
 
 // fillAll makes the containers that are still missing in what was edited.
@@ -178,7 +190,7 @@ var writers = sync.Pool{New: func() any { return new(codec.Writer) }}
 
 // record encodes one object. changed is false when it is what the file holds.
 func (c *core) record(e *edited, w *codec.Writer, store *arena) (rec storage.Record, changed bool, err error) {
-	if err = c.encode(e, w); err != nil || !e.fresh && bytes.Equal(w.Buf, e.base) {
+	if err = c.encode(e, w); err != nil || !e.fresh && !e.force && bytes.Equal(w.Buf, e.base) {
 		return rec, false, err
 	}
 	return storage.Record{

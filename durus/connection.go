@@ -189,6 +189,9 @@ func (k *Connection) commit() error {
 	if !c.writable {
 		return nil
 	}
+	if err := c.prepare(); err != nil {
+		return err
+	}
 	// The objects were read at different moments. They are compared with one
 	// newer state here; if none has changed, all of them could have been read
 	// from that state, and the storage checks what comes after it.
@@ -211,7 +214,7 @@ func (k *Connection) validate(now storage.Snapshot) error {
 	moved := k.moved || now.Lineage() != c.gen.lineage
 	var changed []ConflictObject
 	for oid, u := range c.used {
-		if u.edited == nil && c.db.opts.Isolation == SnapshotIsolation {
+		if _, relied := c.relied[oid]; !relied && u.edited == nil && c.db.opts.Isolation == SnapshotIsolation {
 			continue
 		}
 		pos, err := now.Find(oid)
@@ -288,6 +291,7 @@ func (k *Connection) Abort() error {
 func (k *Connection) forget() {
 	k.c.used, k.c.dirty, k.c.ptrs, k.c.extents, k.c.relief = nil, nil, nil, nil, relief{}
 	k.c.containers, k.c.order, k.c.nodes = nil, nil, nil
+	k.c.relied = nil
 	for _, snap := range k.pins {
 		snap.Release()
 	}

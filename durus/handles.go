@@ -25,6 +25,15 @@ type containerHandle interface {
 
 var handleType = reflect.TypeFor[containerHandle]()
 
+var (
+	_ containerHandle = (*BTree[int, int])(nil)
+	_ containerHandle = (*Dict[int, int])(nil)
+	_ containerHandle = (*Set[int])(nil)
+	_ containerHandle = (*List[int])(nil)
+	_ containerHandle = (*Counter)(nil)
+	_ containerHandle = (*Table[int, struct{}])(nil)
+)
+
 // isHandle tells whether t is a container.
 func isHandle(t reflect.Type) bool {
 	return t.Kind() == reflect.Struct && reflect.PointerTo(t).Implements(handleType)

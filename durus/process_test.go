@@ -23,6 +23,9 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(child(path))
 	}
+	if path := os.Getenv(tableChildEnv); path != "" {
+		os.Exit(tableChild(path))
+	}
 	if spec := os.Getenv(benchChildEnv); spec != "" {
 		os.Exit(benchChild(spec))
 	}
@@ -153,12 +156,17 @@ type childProcess struct {
 
 func startChild(t *testing.T, path string) *childProcess {
 	t.Helper()
+	return startChildIn(t, childEnv, path)
+}
+
+func startChildIn(t *testing.T, env, path string) *childProcess {
+	t.Helper()
 	exe, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
 	c := &childProcess{cmd: exec.CommandContext(t.Context(), exe)}
-	c.cmd.Env = append(os.Environ(), childEnv+"="+path)
+	c.cmd.Env = append(os.Environ(), env+"="+path)
 	c.cmd.Stderr = os.Stderr
 	if c.in, err = c.cmd.StdinPipe(); err != nil {
 		t.Fatal(err)

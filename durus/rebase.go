@@ -56,7 +56,10 @@ func (c *core) carry(ctx context.Context, base storage.Snapshot, w written) (sto
 		r.out.records = slices.Clone(w.records)
 	}
 	if r.objects == nil {
-		written := make(storage.OIDSet, len(w.records))
+		written := make(storage.OIDSet, len(w.records)+len(c.relied))
+		for oid := range c.relied {
+			written[oid] = struct{}{}
+		}
 		for i := range w.records {
 			written[w.records[i].OID] = struct{}{}
 		}

@@ -119,6 +119,15 @@ func (c *core) putAside() {
 	c.dirty = kept
 }
 
+// inTables tells whether objects of the class are, or may be, in tables.
+func (c *core) inTables(info *typeInfo) bool {
+	if info.indexes != nil {
+		return true
+	}
+	_, ok, err := c.membersOf(info)
+	return ok || err != nil
+}
+
 // park encodes objects and lets go of them. What cannot be encoded now stays:
 // the program may not be done with it, and Commit will tell.
 func (c *core) park() *parking {
@@ -131,8 +140,9 @@ func (c *core) park() *parking {
 		writers.Put(w)
 	}()
 	for _, e := range c.dirty {
-		// Containers that are still missing in an object are made by the commit.
-		if e.info == nil || e.info.handles != nil || e.oid == directoryOID || !e.info.shape().spillable || c.encode(e, w) != nil {
+		// Containers that are still missing in an object are made by the commit,
+		// which also brings the indexes of tables in step with it.
+		if e.info == nil || e.info.handles != nil || c.inTables(e.info) || e.oid == directoryOID || !e.info.shape().spillable || c.encode(e, w) != nil {
 			continue
 		}
 		o := parked{e: e, from: len(p.buf), to: len(p.buf) + len(w.Buf), refs: len(p.refs), strong: len(w.Strong), of: len(w.Strong) + len(w.Weak)}

@@ -23,10 +23,13 @@ const (
 )
 
 // NewRoot returns the entry point with this name. T must be registered before
-// its first use. It panics when the name is empty.
+// its first use. It panics when the name is empty, or "durus.tables".
 func NewRoot[T any](name string) Root[T] {
 	if name == "" {
 		panic(fmt.Sprintf("durus: NewRoot[%s]: a root has a name", reflect.TypeFor[T]()))
+	}
+	if name == tablesName {
+		panic(fmt.Sprintf("durus: NewRoot[%s](%q): the name is taken by the package: choose another", reflect.TypeFor[T](), name))
 	}
 	return Root[T]{name}
 }

@@ -69,6 +69,9 @@ type core struct {
 	extents   map[*typeInfo]struct{} // classes whose instances were walked through; see checkExtents
 	extentsAt storage.Snapshot       // when the first of them was
 
+	relied   map[OID]struct{} // objects that it depends on whatever the isolation; see rely
+	indexing bool             // the function of an index runs, which must not use a session that writes
+
 	shared *sharedCheck // what was handed out, when CheckShared is on
 }
 
@@ -89,6 +92,7 @@ type edited struct {
 	base  []byte    // what it was decoded from; nil for a new object
 	extra codec.Extra
 	fresh bool // new: stored only if something stored refers to it
+	force bool // stored although it may not have changed, for others to conflict
 
 	hasItem bool   // item is set
 	item    uint32 // the state as it was put aside last; see spilled
@@ -115,6 +119,9 @@ func (e *edited) stored() string {
 
 // usable tells whether the session may still be used.
 func (c *core) usable() error {
+	if c.indexing {
+		return c.stick(errIndexing)
+	}
 	if c.conn != nil {
 		return c.conn.usable()
 	}

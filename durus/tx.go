@@ -195,6 +195,9 @@ func (tx *Tx) finish(err error) (tid TID, retry bool, _ error) {
 	if err := c.ctx.Err(); err != nil {
 		return 0, false, err
 	}
+	if err := c.prepare(); err != nil {
+		return 0, false, err
+	}
 	tid, retry, err = c.commit(c.ctx, c.snap, tx.meta, tx.hold)
 	if err == nil {
 		c.committed()

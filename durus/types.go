@@ -38,6 +38,9 @@ type typeInfo struct {
 	stored  string   // name and version in the spelling of the file
 	merge   *merger  // nil: none
 	faults  []string // what is wrong with the options
+
+	indexes map[string]indexer // of the tables of its objects, by name; nil if it has none
+	twice   string             // the name of an index that was declared twice, "" if none was
 }
 
 // Type is a registered type.
@@ -70,8 +73,10 @@ var registered = NewTypes()
 // NewTypes returns a set without types of the program's.
 func NewTypes() *Types {
 	ts := &Types{byName: map[string]*typeInfo{}, byType: map[reflect.Type]*typeInfo{}}
-	if _, err := ts.add(newInfo[directory](directoryClass)); err != nil {
-		panic(err) // our own type
+	for _, own := range []*typeInfo{newInfo[directory](directoryClass), newInfo[tableRecord](tableClass), newInfo[tablesDirectory](tablesClass)} {
+		if _, err := ts.add(own); err != nil {
+			panic(err) // our own type
+		}
 	}
 	return ts
 }
@@ -132,7 +137,7 @@ func checkType(i *typeInfo) error {
 			return fmt.Errorf("durus: Register[%s](%q): %s", i.goType, name, fault)
 		}
 	}
-	return nil
+	return checkIndexes(i)
 }
 
 // add compiles and enters a type, and returns it, or the same one that is
