@@ -21,6 +21,8 @@ type DB struct {
 	tag   uint64  // of the references of this handle, 1 to 65535
 	watch bool    // Updates are watched by goroutine, see checkNested
 
+	packer packer // of the storage; nil: it cannot be packed
+
 	running  running
 	counters counters
 

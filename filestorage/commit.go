@@ -10,11 +10,17 @@ import (
 
 // Commit implements storage.Storage.
 func (s *Storage) Commit(ctx context.Context, c *storage.Commit) (storage.TID, error) {
-	tid, err := s.commit(ctx, c)
-	if errors.Is(err, storage.ErrConflict) {
-		s.stats.conflicts.Add(1)
+	for {
+		l := s.current()
+		tid, err := s.commit(ctx, c)
+		if errors.Is(err, storage.ErrConflict) {
+			s.stats.conflicts.Add(1)
+		}
+		again, err := s.retry(l, err)
+		if !again {
+			return tid, s.fault(err)
+		}
 	}
-	return tid, s.fault(err)
 }
 
 func (s *Storage) commit(ctx context.Context, c *storage.Commit) (storage.TID, error) {
@@ -32,7 +38,7 @@ func (s *Storage) commit(ctx context.Context, c *storage.Commit) (storage.TID, e
 	if s.opts.ReadOnly {
 		return 0, s.readOnlyError()
 	}
-	t := &transaction{s: s, base: base, c: c, checked: base.end}
+	t := &transaction{s: s, base: base, l: base.l, c: c, checked: base.end}
 	d := &t.draft
 	if err := d.encode(c.Records, &c.Meta); err != nil {
 		return 0, err
@@ -47,6 +53,9 @@ func (s *Storage) commit(ctx context.Context, c *storage.Commit) (storage.TID, e
 	}
 	// What can be checked without the lock is: under it only what came since
 	// is left.
+	if err := t.cross(); err != nil {
+		return 0, err
+	}
 	if err := t.precheck(); err != nil {
 		return 0, err
 	}
@@ -59,7 +68,7 @@ func (s *Storage) commit(ctx context.Context, c *storage.Commit) (storage.TID, e
 	if c.Hold != nil {
 		c.Hold.Release() // before the sync: no lock is held during one
 	}
-	if err := s.durable(base.l, d.header.end()); err != nil {
+	if err := s.durable(t.l, d.header.end()); err != nil {
 		return d.header.tid, &storage.UnknownOutcomeError{TID: d.header.tid, Err: err}
 	}
 	return d.header.tid, nil
@@ -69,8 +78,16 @@ func metaEmpty(m *storage.Meta) bool {
 	return m.User == "" && m.Description == "" && len(m.Ext) == 0
 }
 
-// durable does what the policy wants after an append.
+// durable does what the policy wants after an append. A pack that has taken
+// the file's place meanwhile and holds the commit has done more.
 func (s *Storage) durable(l *lineage, end int64) error {
+	if err := s.durableHere(l, end); err != nil && !s.contained(l, end, err) {
+		return err
+	}
+	return nil
+}
+
+func (s *Storage) durableHere(l *lineage, end int64) error {
 	if s.opts.Sync == storage.SyncAlways {
 		return s.settle(l, end)
 	}
@@ -91,6 +108,9 @@ func (s *Storage) confirm(base *snapshot) error {
 		return nil
 	}
 	if _, err := base.l.refresh(); err != nil {
+		if s.contained(base.l, base.end, err) {
+			return nil
+		}
 		return err
 	}
 	return s.durable(base.l, base.end)
@@ -100,6 +120,7 @@ func (s *Storage) confirm(base *snapshot) error {
 type transaction struct {
 	s       *Storage
 	base    *snapshot
+	l       *lineage // to commit to: base's, or what it was packed to since
 	c       *storage.Commit
 	member  member
 	draft   draft
@@ -124,7 +145,7 @@ func writeSet(recs []storage.Record) storage.OIDSet {
 
 // precheck looks for conflicts and dangling references before the lock.
 func (t *transaction) precheck() error {
-	l := t.base.l
+	l := t.l
 	st := l.state.Load()
 	if err := t.conflicts(st.end); err != nil {
 		return err
@@ -154,7 +175,7 @@ func (t *transaction) precheck() error {
 
 // run is the part under the lock.
 func (t *transaction) run(b *batch) error {
-	l := t.base.l
+	l := t.l
 	if b.l != l {
 		return l.rewoundError("it was replaced")
 	}
@@ -183,6 +204,11 @@ func (t *transaction) run(b *batch) error {
 // error when the object held it before: a transaction does not answer for what
 // it found.
 func (t *transaction) dangling(from, to storage.OID) error {
+	if t.l != t.base.l {
+		if _, err := t.base.Find(to); err == nil {
+			return t.packed(to, "a pack has removed it since the transaction began, because nothing referred to it")
+		}
+	}
 	if pos, err := t.base.Find(from); err == nil {
 		old, err := t.base.Read(from, pos)
 		if err != nil {

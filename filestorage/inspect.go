@@ -146,6 +146,8 @@ func (o *Overview) count(ctx context.Context, sn *snapshot, progress func(done, 
 		o.Frames++
 		if f.kind == kindTransaction {
 			o.Transactions++
+		}
+		if f.kind == kindTransaction || f.kind == kindBase {
 			o.LastTime = time.UnixMicro(f.time)
 		}
 		for i := range f.records {
@@ -252,25 +254,19 @@ func (l *lineage) revision(oid storage.OID, pos storage.Position) (r Revision, p
 	if err != nil {
 		return r, 0, err
 	}
-	start := int64(pos) - h.frame
-	if start < headerSize {
-		return r, 0, l.damaged(oid, pos, "its frame begins before the first one")
-	}
-	size, err := l.file.Size()
+	f, err := l.frameOf(oid, pos, &h)
 	if err != nil {
-		return r, 0, fmt.Errorf("durus: %s: %w", l.path, err)
+		return r, 0, err
 	}
-	sc := scanner{salt: l.header.Salt, win: &window{file: l.file, size: size}}
-	f, v, reason, err := sc.next(chain{pos: start}, false, false)
-	if err != nil {
-		return r, 0, fmt.Errorf("durus: read %s: %w", l.path, err)
-	}
-	if v != verdictWhole {
-		return r, 0, corrupt(l.path, start, reason)
+	tid, at, ok := f.writer(h.frame)
+	if !ok {
+		return r, 0, l.damaged(oid, pos, "its frame does not name it")
 	}
 	r = Revision{Position: pos, Size: h.length(), Class: h.class}
-	r.TID, r.Time = f.tid, time.UnixMicro(f.time)
-	r.Meta, _ = parseMeta(f.meta) // one that cannot be read was refused when the frame was applied
+	r.TID, r.Time = tid, time.UnixMicro(at)
+	if f.kind == kindTransaction { // a pack keeps no more of the others
+		r.Meta, _ = parseMeta(f.meta) // one that cannot be read was refused when the frame was applied
+	}
 	return r, h.prev, nil
 }
 
