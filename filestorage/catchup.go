@@ -28,7 +28,7 @@ type Caught struct {
 func (p *Packing) CatchUp(ctx context.Context, c *Caught, link Link) error {
 	p.l.mu.Lock()
 	to := p.l.cur.pos
-	if p.scratch == "" { // a dry run counts what was there when it began
+	if p.dry { // it counts what was there when it began
 		to = p.snap.end
 	}
 	p.l.mu.Unlock()

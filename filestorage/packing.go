@@ -2,12 +2,9 @@ package filestorage
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
-	"strings"
 	"time"
 
 	"github.com/durusdb/durus/storage"
@@ -34,7 +31,8 @@ type Packing struct {
 	covered int64 // and up to here they were
 	admin   int64 // what frames before say of classes and leases stands at the begin of the new file
 
-	scratch string     // name of the new file; "": a dry run
+	dry     bool
+	scratch string     // name of the new file, if it is there and ours
 	lock    vfs.Locker // of this pack, and of the new file; nil without locks
 	claimed bool       // s.packing
 	over    bool
@@ -53,7 +51,7 @@ func (s *Storage) NewPacking(ctx context.Context, o PackingOptions) (_ *Packing,
 	if err := s.enter(); err != nil {
 		return nil, err
 	}
-	p := &Packing{s: s}
+	p := &Packing{s: s, dry: o.DryRun}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, p.Close())
@@ -158,8 +156,8 @@ func (l *lineage) headerBefore(end int64) (h frameHeader, err error) {
 // over, should somebody delete the lock file of the database meanwhile.
 func packLockName(path string) string { return path + ".pack.lock" }
 
-// scratchPrefix is what the names of files begin with that packs are writing.
-func scratchPrefix(path string) string { return path + ".pack-" }
+// scratchName is the new file's before it has the database's.
+func scratchName(path string) string { return path + ".pack" }
 
 // lockOut makes the new file and keeps other packs away.
 func (p *Packing) lockOut(ctx context.Context) error {
@@ -188,8 +186,9 @@ func (p *Packing) busy(holder int) error {
 	return fmt.Errorf("%w: %s is being packed by %s: wait for it", storage.ErrPacking, p.s.path, who)
 }
 
-// create makes the new file, which holds nothing but its header. ours is false
-// if another pack has collected it before it was locked.
+// create makes the new file, which holds nothing but its header, and locks it.
+// ours is false if that has to be tried again: a file was there that a killed
+// pack has left, or somebody has taken ours for such a one.
 func (p *Packing) create() (ours bool, err error) {
 	s, l := p.s, p.l
 	l.mu.Lock()
@@ -197,66 +196,60 @@ func (p *Packing) create() (ours bool, err error) {
 	p.admin = l.cur.pos
 	l.mu.Unlock()
 	p.out.begin(h)
-	var r [4]byte
-	rand.Read(r[:])
-	name := scratchPrefix(s.path) + hex.EncodeToString(r[:])
-	if err := createWith(s.fs, name, l.info.Perm, &h); err != nil {
+	name := scratchName(s.path)
+	err = createWith(s.fs, name, l.info.Perm, &h)
+	left := errors.Is(err, fs.ErrExist)
+	if err != nil && !left {
 		return false, err
 	}
-	p.scratch, p.out.path = name, name
-	p.out.file = s.fs.Open(name, vfs.Append)
-	if s.sole != nil { // nobody else writes, and the one lock is that of commits
-		return true, p.sweep()
-	}
-	p.lock = s.fs.Locker(packLockName(s.path), p.out.file, vfs.Append, l.info.Perm)
-	ok, err := p.lock.TryLock()
-	if err != nil {
-		return false, fmt.Errorf("durus: pack %s: lock %s: %w", s.path, packLockName(s.path), err)
-	}
-	if !ok {
-		return false, p.busy(p.lock.Holder())
-	}
-	if err := p.sweep(); err != nil {
-		return false, err
-	}
+	p.out.path, p.out.file = name, s.fs.Open(name, vfs.Append)
 	own, err := p.out.file.Stat()
-	if err == nil && own.Links == 0 {
+	if errors.Is(err, fs.ErrNotExist) { // its pack is over
+		return false, p.out.file.Close()
+	}
+	if err != nil {
+		return false, fmt.Errorf("durus: pack %s: %w", s.path, err)
+	}
+	if s.sole == nil { // else nobody else writes, and the one lock is that of commits
+		p.lock = s.fs.Locker(packLockName(s.path), p.out.file, vfs.Append, l.info.Perm)
+		ok, err := p.lock.TryLock()
+		if err != nil {
+			return false, fmt.Errorf("durus: pack %s: lock %s: %w", s.path, packLockName(s.path), err)
+		}
+		if !ok {
+			err := p.busy(p.lock.Holder())
+			return false, errors.Join(err, p.discard())
+		}
+	}
+	// With the lock: the file is ours, or its pack is dead.
+	there, err := s.fs.Stat(name)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return false, fmt.Errorf("durus: pack %s: %w", s.path, err)
+	}
+	if err == nil && there.ID == own.ID {
+		p.scratch = name
+	}
+	if left || p.scratch == "" {
 		return false, p.discard()
 	}
-	return err == nil, err
-}
-
-// sweep removes what killed packs have left. Whoever has made a file of that
-// kind and not got the lock removes it himself.
-func (p *Packing) sweep() error {
-	for name, err := range p.s.fs.List(scratchPrefix(p.s.path)) {
-		if err != nil {
-			return fmt.Errorf("durus: pack %s: look for leftovers: %w", p.s.path, err)
-		}
-		suffix := strings.TrimPrefix(name, scratchPrefix(p.s.path))
-		if _, err := hex.DecodeString(suffix); name == p.scratch || err != nil || len(suffix) != 8 {
-			continue
-		}
-		if err := p.s.fs.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("durus: pack %s: remove what a killed pack has left: %w", p.s.path, err)
-		}
-	}
-	return nil
+	return true, nil
 }
 
 // discard drops the new file. What cannot be removed the next pack collects.
 func (p *Packing) discard() error {
-	if p.scratch == "" {
-		return nil
+	var err error
+	if p.scratch != "" {
+		if err = p.s.fs.Remove(p.scratch); errors.Is(err, fs.ErrNotExist) {
+			err = nil
+		}
 	}
-	err := p.out.file.Close()
-	if e := p.s.fs.Remove(p.scratch); e != nil && !errors.Is(e, fs.ErrNotExist) {
-		err = errors.Join(err, e)
+	if p.out.file != nil {
+		err = errors.Join(err, p.out.file.Close())
 	}
 	if p.lock != nil {
 		err = errors.Join(err, p.lock.Close()) // gives it back
 	}
-	p.scratch, p.lock = "", nil
+	p.scratch, p.lock, p.out.file = "", nil, nil
 	if err != nil {
 		return fmt.Errorf("durus: pack %s: %w", p.s.path, err)
 	}
@@ -267,7 +260,7 @@ func (p *Packing) discard() error {
 func (p *Packing) start() error {
 	l := p.l
 	l.mu.Lock()
-	if p.scratch == "" {
+	if p.dry {
 		p.out.begin(nextHeader(&l.header, p.horizon, l.cur.high, 0))
 		p.admin = l.cur.pos
 	}

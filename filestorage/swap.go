@@ -32,7 +32,7 @@ import (
 // error that Is vfs.ErrUnknownOutcome the new file may be in place; after any
 // other the database is what it was.
 func (p *Packing) Swap(ctx context.Context, c *Caught, link Link) (took time.Duration, err error) {
-	if p.scratch == "" {
+	if p.dry {
 		return 0, errors.New("durus: a dry run has nothing to put in place")
 	}
 	// Almost everything is on the disk before anybody has to wait.
@@ -212,11 +212,7 @@ func (p *Packing) raise() error {
 
 // finish gives the new file free and lets this handle go on with it.
 func (p *Packing) finish() error {
-	err := p.out.file.Close()
-	if p.lock != nil {
-		err = errors.Join(err, p.lock.Close())
-		p.lock = nil
-	}
+	err := p.discard() // the name is not ours any more, and stays
 	p.claimed = false
 	p.s.packing.Store(false)
 	if err != nil { // all its bytes are on the disk
@@ -228,7 +224,7 @@ func (p *Packing) finish() error {
 
 // Size is that of the new file, in bytes.
 func (p *Packing) Size() int64 {
-	if p.scratch == "" && p.out.file == nil {
+	if p.dry {
 		return p.out.chain.pos + int64(originSize*(1+len(p.l.origins))) + frameHeaderSize + trailerSize
 	}
 	return p.out.chain.pos
