@@ -26,6 +26,11 @@ type Caught struct {
 // CatchUp copies the frames that the old file has got since the horizon, or
 // since the last call, as they are: ids, times and metadata.
 func (p *Packing) CatchUp(ctx context.Context, c *Caught, link Link) error {
+	if !p.dry { // see begin
+		if err := p.s.settle(p.l, p.l.end()); err != nil {
+			return p.replaced(err)
+		}
+	}
 	p.l.mu.Lock()
 	to := p.l.cur.pos
 	if p.dry { // it counts what was there when it began

@@ -155,8 +155,10 @@ func (t *transaction) precheck() error {
 	for i := range t.c.Records {
 		r := &t.c.Records[i]
 		for _, to := range r.Strong {
-			if l.index.get(to) != 0 {
+			if p := l.index.get(to); p > 0 {
 				continue
+			} else if p < 0 {
+				return l.index.failure()
 			}
 			if own == nil {
 				own = writeSet(t.c.Records)
@@ -184,6 +186,13 @@ func (t *transaction) run(b *batch) error {
 	}
 	if err := b.conflicts(t); err != nil {
 		return err
+	}
+	if l.index.floor != nil { // its answers become part of the file
+		for i := range t.draft.records {
+			if b.position(t.draft.records[i].oid) < 0 {
+				return l.index.failure()
+			}
+		}
 	}
 	for to, ref := range t.missing {
 		if b.position(to) == 0 {

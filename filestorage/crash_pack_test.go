@@ -182,7 +182,7 @@ func (w *world) litter() error {
 			return err
 		}
 		switch name {
-		case worldPath, lockName(worldPath), packLockName(worldPath):
+		case worldPath, lockName(worldPath), packLockName(worldPath), checkpointName(worldPath):
 		default:
 			return fmt.Errorf("the next pack leaves %s", name)
 		}

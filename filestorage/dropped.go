@@ -35,7 +35,7 @@ func (p *Packing) Dropped(ctx context.Context, f func(class storage.ClassID, siz
 	}
 	var err error
 	l.index.each(func(oid storage.OID, pos storage.Position) bool {
-		if p.out.index.get(oid) != 0 || int64(pos) >= src.end {
+		if pos < 0 || p.out.index.get(oid) != 0 || int64(pos) >= src.end {
 			return true
 		}
 		if chunk = append(chunk, gone{oid, pos}); len(chunk) == droppedChunk {

@@ -20,6 +20,8 @@ type generation struct {
 	header Header
 	chain  chain
 	last   int64 // where the last frame begins
+	frames uint64
+	txs    uint64 // of which transactions
 	index  index
 	buf    []byte // frames that are not written yet; they end at chain.pos
 	done   int64  // written up to here
@@ -75,6 +77,10 @@ func (g *generation) add(d *draft, tid storage.TID, time int64) error {
 		c.cls++
 	}
 	g.last = c.pos
+	g.frames++
+	if h.kind == kindTransaction {
+		g.txs++
+	}
 	c.pos, c.sum, c.tid, c.time = h.end(), h.sum, h.tid, h.time
 	if g.file == nil {
 		return nil

@@ -76,6 +76,7 @@ type lineage struct {
 	damage  error              // what is wrong with the file for ever
 	closed  bool
 
+	indexed   int64    // a checkpoint of the index covers everything before
 	origins   []origin // files that this one was packed from, the newest first
 	originEnd int64    // what was appended since it was packed begins here; 0: it was not
 	moving    *moved   // what stands at the end, if that is a moved frame; see moved.go
@@ -103,6 +104,7 @@ type cursor struct {
 	frames   uint64   // valid frames
 	txs      uint64   // of which transactions
 	promised []span   // frames that may not be durable and that V must not pass
+	skipped  uint64   // frames that a checkpoint has spared us; they are not in ring
 	ring     [64]spot // ends of the newest frames, by frames % 64
 }
 
@@ -171,6 +173,9 @@ func (s *Storage) openLineage() (_ *lineage, err error) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if err := l.loadCheckpoint(s); err != nil {
+		return nil, err
+	}
 	l.state.Store(&state{end: headerSize, visible: headerSize, base: headerSize})
 	if _, err = l.poll(); err == nil && l.cur.pos < l.header.Synced {
 		err = corrupt(path, l.cur.pos, "the file is shorter than it was when it was made")
@@ -252,7 +257,7 @@ func (l *lineage) endsAt(pos int64) bool {
 // those that are remembered.
 func (l *lineage) spotAt(pos int64) (s spot, ok bool) {
 	c := &l.cur
-	for i := range min(c.frames, uint64(len(c.ring))) {
+	for i := range min(c.frames-c.skipped, uint64(len(c.ring))) {
 		if s = c.ring[(c.frames-1-i)%uint64(len(c.ring))]; s.end <= pos {
 			return s, true
 		}

@@ -65,12 +65,9 @@ func (s *Storage) NewPacking(ctx context.Context, o PackingOptions) (_ *Packing,
 			return p, fmt.Errorf("durus: pack %s: this storage cannot put one file in the place of another: copy the database to one that can, and pack it there: %w", s.path, vfs.ErrNotSupported)
 		}
 	}
-	snap, err := s.Begin(ctx, false)
-	if err != nil {
+	if err := p.begin(ctx); err != nil {
 		return p, err
 	}
-	p.snap = snap.(*snapshot)
-	p.l = p.snap.l
 	if err := p.choose(o); err != nil {
 		return p, err
 	}
@@ -85,6 +82,29 @@ func (s *Storage) NewPacking(ctx context.Context, o PackingOptions) (_ *Packing,
 		}
 	}
 	return p, p.start()
+}
+
+// begin takes the state that is packed. Unless it is a dry run, what it holds is
+// on the disk: what others have appended and a failing disk has lost must not
+// be taken for damage, nor be copied.
+func (p *Packing) begin(ctx context.Context) error {
+	for try := 0; ; try++ {
+		if !p.dry {
+			if err := p.s.Sync(ctx); err != nil {
+				return err
+			}
+		}
+		snap, err := p.s.Begin(ctx, false)
+		if err != nil {
+			return err
+		}
+		p.snap = snap.(*snapshot)
+		p.l = p.snap.l
+		if p.dry || p.snap.end <= p.snap.st.base || try == 3 {
+			return nil
+		}
+		p.snap.Release() // others do not promise, and were faster
+	}
 }
 
 // alone refuses a file with several names: only one of them would lead to the
@@ -321,10 +341,13 @@ func (p *Packing) Keep(oid storage.OID, refs []storage.OID) (k Kept, found bool,
 
 func (p *Packing) find(oid storage.OID) (storage.Position, error) {
 	pos := p.l.index.get(oid)
-	if pos != 0 && int64(pos) < p.from {
+	if pos > 0 && int64(pos) < p.from {
 		return pos, nil
 	}
-	if pos == 0 {
+	if pos <= 0 {
+		if err := p.l.absent(pos); !errors.Is(err, storage.ErrNotFound) {
+			return 0, err
+		}
 		return 0, nil
 	}
 	sn := snapshot{l: p.l, end: p.from}

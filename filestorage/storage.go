@@ -32,6 +32,8 @@ type Options struct {
 	// process is one goroutine.
 	Foreground bool
 	Now        func() time.Time // nil = time.Now
+
+	indexTail int64 // see checkpointLeast; tests write an index of small files, too
 }
 
 // Storage is a record file, opened. It implements storage.Storage.
@@ -74,6 +76,9 @@ func Open(path string, opts Options) (*Storage, error) {
 	}
 	if opts.LockTimeout <= 0 {
 		opts.LockTimeout = 10 * time.Second
+	}
+	if opts.indexTail == 0 {
+		opts.indexTail = checkpointLeast
 	}
 	if opts.Perm == 0 {
 		opts.Perm = 0o600
@@ -430,7 +435,11 @@ func (s *Storage) finish() error {
 		if l.behind() > 0 {
 			err = errors.Join(err, s.safe(l, l.end()))
 		}
-		if again, err := s.retry(l, err); !again {
+		again, err := s.retry(l, err)
+		if !again {
+			if err == nil {
+				s.indexAtClose(l)
+			}
 			return err
 		}
 	}

@@ -13,10 +13,11 @@ import (
 // (DESIGN section 8); its order, and what a crash between two lines leaves:
 //
 //	1 the commit lock, with the flocks on the old file and on the new one
-//	2 the last catch-up
-//	3 sync the old file: a commit that it holds and whose own sync comes too
+//	2 sync the old file: a commit that it holds and whose own sync comes too
 //	  late is reported because the new file holds it, and a power cut may
-//	  bring the old one back
+//	  bring the old one back. It comes before 3, so that bytes which a failing
+//	  disk has lost are not copied, nor taken for damage
+//	3 the last catch-up
 //	4 sync the new file: the name must never lead to bytes that are not there
 //	5 append a moved frame to the old file. Killed from here to 6: the next
 //	  holder of the lock voids it, the database is what it was
@@ -37,6 +38,9 @@ func (p *Packing) Swap(ctx context.Context, c *Caught, link Link) (took time.Dur
 	}
 	// Almost everything is on the disk before anybody has to wait.
 	if err := p.out.sync(); err != nil {
+		return 0, err
+	}
+	if err := p.writeIndex(); err != nil {
 		return 0, err
 	}
 	if err := p.s.settle(p.l, p.l.end()); err != nil {
@@ -108,7 +112,12 @@ func (p *Packing) swap(ctx context.Context, c *Caught, link Link) error {
 	if err := p.alone(); err != nil { // somebody may have linked it since
 		return err
 	}
-	if err := p.catchUp(ctx, l.end(), c, link, nil); err != nil { // 2
+	s.stats.syncs.Add(1)
+	if err := l.file.Sync(); err != nil { // 2; the leader has written again what this handle cannot vouch for (R4)
+		l.distrust()
+		return p.replaced(fmt.Errorf("sync: %w", err))
+	}
+	if err := p.catchUp(ctx, l.end(), c, link, nil); err != nil { // 3
 		return err
 	}
 	l.mu.Lock()
@@ -120,11 +129,6 @@ func (p *Packing) swap(ctx context.Context, c *Caught, link Link) error {
 	}
 	if p.out.chain.tid != tid {
 		return fmt.Errorf("durus: pack %s: given up: the new file ends at transaction %s and the old one at %s", s.path, p.out.chain.tid, tid)
-	}
-	s.stats.syncs.Add(1)
-	if err := l.file.Sync(); err != nil { // 3; the leader has written again what this handle cannot vouch for (R4)
-		l.distrust()
-		return p.replaced(fmt.Errorf("sync: %w", err))
 	}
 	if err := p.out.sync(); err != nil { // 4
 		return err
