@@ -234,5 +234,8 @@ func (p *Packing) Size() int64 {
 	return p.out.chain.pos
 }
 
+// OldObjects is how many objects the old file holds.
+func (p *Packing) OldObjects() uint64 { return p.l.Objects() }
+
 // Objects is how many objects the new file holds.
 func (p *Packing) Objects() uint64 { return p.out.index.objects }

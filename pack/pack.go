@@ -3,6 +3,7 @@ package pack
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/durusdb/durus/filestorage"
@@ -47,6 +48,9 @@ func Pack(ctx context.Context, s *filestorage.Storage, o Options) (r Report, err
 	}
 	if err := w.catchUp(o.DryRun); err != nil {
 		return r, err
+	}
+	if p.Objects() == 0 && p.OldObjects() > 0 {
+		return r, fmt.Errorf("durus: pack %s: it holds %d objects and no root directory (object %s) that leads to any of them, so all of them would be removed: nothing was changed; was it made without package durus, or damaged?", s.Path(), p.OldObjects(), rootOID)
 	}
 	if !o.DryRun {
 		c.tell(Swapping, p)

@@ -7,8 +7,8 @@
 //
 // # Invariants
 //
-//   - No command writes to a database, creates a file or takes a lock: files
-//     are opened with ReadOnly, in one place (open.go).
+//   - Only pack and index write, create files or take locks: all others open
+//     files with ReadOnly, in one place (open.go).
 //   - Data goes to standard output, everything else to standard error, so that
 //     --json can be piped. Keys are never renamed; object and transaction ids
 //     are strings, since they may not fit the numbers of other languages.

@@ -12,11 +12,17 @@ import (
 )
 
 // open opens a database to look at it: nothing is created, touched or locked.
-func open(path string) (*filestorage.Storage, error) {
+func open(path string) (*filestorage.Storage, error) { return openAs(path, true) }
+
+// openWritable opens a database for the verbs that change it, or what lies beside it.
+func openWritable(path string) (*filestorage.Storage, error) { return openAs(path, false) }
+
+func openAs(path string, readOnly bool) (*filestorage.Storage, error) {
 	st, err := filestorage.Open(path, filestorage.Options{
-		FS:       posix.New(),
-		ReadOnly: true,
-		Logger:   slog.New(slog.DiscardHandler), // what matters comes back as an error
+		FS:        posix.New(),
+		ReadOnly:  readOnly,
+		MustExist: true,
+		Logger:    slog.New(slog.DiscardHandler), // what matters comes back as an error
 	})
 	switch {
 	case errors.Is(err, storage.ErrCorrupt), errors.Is(err, storage.ErrTooNew), errors.Is(err, storage.ErrNotDurus):

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 )
 
@@ -20,6 +21,7 @@ type progress struct {
 const (
 	progressAfter = 500 * time.Millisecond
 	progressEvery = 100 * time.Millisecond
+	barWidth      = 24
 )
 
 func (a *app) progress(what string) *progress {
@@ -40,7 +42,9 @@ func (p *progress) update(done, total int64) {
 		return
 	}
 	p.next, p.shown = now.Add(progressEvery), true
-	fmt.Fprintf(p.to, "\r%s %3d %% of %s\x1b[K", p.what, 100*done/total, sizeText(total))
+	full := int(barWidth * done / total)
+	bar := strings.Repeat("#", full) + strings.Repeat(".", barWidth-full)
+	fmt.Fprintf(p.to, "\r%s [%s] %3d %% of %s\x1b[K", p.what, bar, 100*done/total, sizeText(total))
 }
 
 // end removes the line.

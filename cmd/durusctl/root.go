@@ -46,10 +46,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 
 func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
-		Use:   "durusctl COMMAND FILE [ARGS]",
-		Short: "Look into durus databases",
-		Long: `Look into durus databases. Files are opened read-only, without a lock, and may
-be in use by other processes.`,
+		Use:               "durusctl COMMAND FILE [ARGS]",
+		Short:             "Look into durus databases, and keep them small",
+		Long:              `Look into durus databases that may be in use. Only pack and index write.`,
 		SilenceErrors:     true,
 		SilenceUsage:      true,
 		DisableAutoGenTag: true,
@@ -77,6 +76,8 @@ be in use by other processes.`,
 		a.logCommand(),
 		a.tailCommand(),
 		a.locksCommand(),
+		a.packCommand(),
+		a.indexCommand(),
 		a.versionCommand(),
 	)
 	root.SetHelpCommand(helpCommand())
