@@ -25,6 +25,7 @@ var allowed = map[string][]string{
 	"cmd/...":          {"durus", "storage", "filestorage", "pack", "vfs", "vfs/posix", "internal/codec", "cmd/..."},
 	"examples/...":     {"durus"},
 	"examples/backend": {"durus", "vfs"}, // shows how to write a back end
+	"examples/bank":    {"durus", "pack"},
 
 	"internal/codec":        {"storage"},
 	"internal/invariant":    {},
