@@ -50,6 +50,9 @@ func parseMoved(f *frame) *moved {
 	return &moved{salt: le.Uint64(b), ino: le.Uint64(b[8:]), dir: le.Uint64(b[16:]), name: string(b[movedFixed:]), end: f.end()}
 }
 
+// errElsewhere is for a writer: readers go on.
+var errElsewhere = fmt.Errorf("%w: it was packed under another name, and what is committed here would be lost", storage.ErrRewound)
+
 // place is what a moved frame says of the handle's own path.
 func (s *Storage) place(l *lineage) (ino, dir uint64, name string, err error) {
 	info, err := s.fs.Stat(filepath.Dir(s.path))
@@ -130,7 +133,7 @@ func (s *Storage) voidMoved(l *lineage) error {
 			inForce = err == nil && there.ID != l.info.ID
 		}
 		if inForce {
-			return l.rewoundError(fmt.Sprintf("it was packed under another name, %q, and what is committed here would be lost: open it by that name; if that is gone, copy the file and open the copy", m.name))
+			return fmt.Errorf("%w: %s: open it as %q in the directory where that lies; if it is gone, copy the file and open the copy", errElsewhere, s.path, m.name)
 		}
 	}
 	sc := scanner{salt: l.header.Salt, win: &window{file: l.file, size: m.end}}
