@@ -13,9 +13,11 @@ const droppedChunk = 1 << 16
 
 // Dropped calls f for every object that the old file holds and the new one does
 // not. It reads the header of each, many at a time, in the order of the file.
-func (p *Packing) Dropped(ctx context.Context, f func(class storage.ClassID, size int64)) error {
+func (p *Packing) Dropped(ctx context.Context, f func(class storage.ClassID, size int64)) (err error) {
 	l := p.l
-	src := newSource(l, l.end())
+	src := newSource(p.s.fs, l, l.end())
+	defer src.close()
+	defer src.guard(src.enter(), &err)
 	type gone struct {
 		oid storage.OID
 		pos storage.Position
@@ -33,7 +35,6 @@ func (p *Packing) Dropped(ctx context.Context, f func(class storage.ClassID, siz
 		chunk = chunk[:0]
 		return ctx.Err()
 	}
-	var err error
 	l.index.each(func(oid storage.OID, pos storage.Position) bool {
 		if pos < 0 || p.out.index.get(oid) != 0 || int64(pos) >= src.end {
 			return true

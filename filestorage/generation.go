@@ -26,6 +26,11 @@ type generation struct {
 	buf    []byte // frames that are not written yet; they end at chain.pos
 	done   int64  // written up to here
 	synced int64  // and on the disk up to here
+
+	// ahead is a sync that runs beside the copying, one at a time; nil: none
+	// may, as in simulations.
+	ahead   chan error
+	running bool
 }
 
 const (
@@ -85,6 +90,12 @@ func (g *generation) add(d *draft, tid storage.TID, time int64) error {
 	if g.file == nil {
 		return nil
 	}
+	if len(g.buf) == 0 && len(d.buf) >= generationBuffer/8 { // saves a copy
+		g.buf, d.buf = d.buf, g.buf
+		err := g.flush()
+		g.buf, d.buf = d.buf, g.buf[:0]
+		return err
+	}
 	g.buf = append(g.buf, d.buf...)
 	if len(g.buf) < generationBuffer {
 		return nil
@@ -103,7 +114,33 @@ func (g *generation) flush() error {
 	g.done += int64(len(g.buf))
 	g.buf = g.buf[:0]
 	if g.done-g.synced >= generationSync {
+		return g.syncAhead()
+	}
+	return nil
+}
+
+// syncAhead begins to bring to the disk what is written, after the sync before
+// it has ended.
+func (g *generation) syncAhead() error {
+	if g.ahead == nil {
 		return g.sync()
+	}
+	if err := g.await(); err != nil {
+		return err
+	}
+	g.synced, g.running = g.done, true // once await has returned nil
+	go func() { g.ahead <- g.file.Sync() }()
+	return nil
+}
+
+// await waits for the sync that runs.
+func (g *generation) await() error {
+	if !g.running {
+		return nil
+	}
+	g.running = false
+	if err := <-g.ahead; err != nil {
+		return fmt.Errorf("durus: pack: sync %s: %w", g.path, err)
 	}
 	return nil
 }
@@ -115,6 +152,9 @@ func (g *generation) sync() error {
 		return nil
 	}
 	if err := g.flush(); err != nil {
+		return err
+	}
+	if err := g.await(); err != nil {
 		return err
 	}
 	if g.synced == g.done {

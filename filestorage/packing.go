@@ -71,7 +71,7 @@ func (s *Storage) NewPacking(ctx context.Context, o PackingOptions) (_ *Packing,
 	if err := p.choose(o); err != nil {
 		return p, err
 	}
-	p.src = newSource(p.l, p.from)
+	p.src = newSource(s.fs, p.l, p.from)
 	p.src.advise()
 	if !o.DryRun {
 		if err := p.alone(); err != nil {
@@ -216,6 +216,9 @@ func (p *Packing) create() (ours bool, err error) {
 	p.admin = l.cur.pos
 	l.mu.Unlock()
 	p.out.begin(h)
+	if !s.opts.Foreground {
+		p.out.ahead = make(chan error, 1)
+	}
 	name := scratchName(s.path)
 	err = createWith(s.fs, name, l.info.Perm, &h)
 	left := errors.Is(err, fs.ErrExist)
@@ -264,6 +267,7 @@ func (p *Packing) discard() error {
 		}
 	}
 	if p.out.file != nil {
+		_ = p.out.await() // it is not wanted any more, or has been waited for
 		err = errors.Join(err, p.out.file.Close())
 	}
 	if p.lock != nil {
@@ -323,6 +327,7 @@ type Kept struct {
 // Keep copies the state that an object has at the horizon. found is false when
 // it has none there. An object is to be kept once.
 func (p *Packing) Keep(oid storage.OID, refs []storage.OID) (k Kept, found bool, err error) {
+	defer p.src.guard(p.src.enter(), &err)
 	pos, err := p.find(oid)
 	if err != nil || pos == 0 {
 		return k, false, err
@@ -384,6 +389,9 @@ func (p *Packing) Close() error {
 	err := p.discard()
 	if p.claimed {
 		p.s.packing.Store(false)
+	}
+	if p.src != nil {
+		err = errors.Join(err, p.src.close())
 	}
 	if p.snap != nil {
 		p.snap.Release()

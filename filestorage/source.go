@@ -1,8 +1,10 @@
 package filestorage
 
 import (
+	"errors"
 	"fmt"
 	"hash/crc32"
+	"runtime/debug"
 
 	"github.com/durusdb/durus/storage"
 	"github.com/durusdb/durus/vfs"
@@ -23,9 +25,23 @@ type source struct {
 	big    bool // whether a miss reads a whole block
 	turn   int
 
+	// mapped, if it is not nil, is the file in memory, and blocks are not used.
+	// Nobody cuts the file in front of end, but somebody from outside may: so
+	// it is touched in guarded calls only.
+	mapped []byte
+	unmap  func() error
+
 	frame      frame // of the record that was read last, without its records
 	frameKnown bool
 	frameBuf   []byte
+	writers    [sourceWriters]frameWriter // of transactions, by where their frames begin
+}
+
+// frameWriter is what a transaction's frame says of all its records.
+type frameWriter struct {
+	start int64
+	tid   storage.TID
+	time  int64
 }
 
 const (
@@ -34,16 +50,64 @@ const (
 	sourceSmall     = 2 << 10
 )
 
+// sourceWriters is how many frames are remembered.
+const sourceWriters = 4096
+
 type sourceBlock struct {
 	off int64 // of its first byte in the file
 	buf []byte
 }
 
-func newSource(l *lineage, end int64) *source { return &source{l: l, end: end, big: true} }
+// newSource maps the file where that can be done.
+func newSource(fsys vfs.FS, l *lineage, end int64) *source {
+	s := &source{l: l, end: end, big: true}
+	if int64(int(end)) != end || !fsys.Props(l.path).Mapping {
+		return s
+	}
+	if m := mapperOf(l.file); m != nil {
+		if b, unmap, err := m.Map(0, int(end)); err == nil {
+			s.mapped, s.unmap = b, unmap
+		}
+	}
+	return s
+}
+
+// close gives back what was mapped. Nothing is read any more.
+func (s *source) close() error {
+	if s == nil || s.unmap == nil {
+		return nil
+	}
+	err := s.unmap()
+	s.mapped, s.unmap = nil, nil
+	return err
+}
+
+// errCut: the file was cut under a reader who has mapped it.
+var errCut = errors.New("the file was cut while it was read")
+
+// guard turns the fault of touching memory whose file is gone into an error. It
+// is to be deferred, with what enter has returned.
+func (s *source) guard(was bool, err *error) {
+	debug.SetPanicOnFault(was)
+	if r := recover(); r != nil {
+		if _, fault := r.(interface{ Addr() uintptr }); !fault {
+			panic(r)
+		}
+		*err = fmt.Errorf("durus: read %s: %w", s.l.path, errCut)
+	}
+}
+
+func (s *source) enter() (was bool) { return debug.SetPanicOnFault(true) }
 
 // bytes returns at least need bytes at off, and more if they come for nothing.
 // They are valid until the next call.
 func (s *source) bytes(off int64, need int) ([]byte, error) {
+	if s.mapped != nil {
+		if off < 0 || off+int64(need) > int64(len(s.mapped)) {
+			return nil, errShrunk
+		}
+		return s.mapped[off:], nil
+	}
 	b := &s.blocks[(off/sourceBlockSize)%sourceBlocks]
 	if off >= b.off && off+int64(need) <= b.off+int64(len(b.buf)) {
 		s.hits++
@@ -93,16 +157,17 @@ type rawRecord struct {
 
 // read reads the record of oid at pos. A damaged one is an error.
 func (s *source) read(oid storage.OID, pos storage.Position) (r rawRecord, err error) {
-	if r.tid, r.time, err = s.writer(oid, pos); err != nil {
+	off := int64(pos)
+	if r.recordHeader, err = s.header(oid, pos); err != nil {
 		return r, err
 	}
-	off := int64(pos)
+	// Who wrote it first: it may take the room of the bytes.
+	if r.tid, r.time, err = s.writer(&r.recordHeader, pos); err != nil {
+		return r, err
+	}
 	b, err := s.bytes(off, recordHeaderSize)
 	if err != nil {
 		return r, s.failed(oid, pos, err)
-	}
-	if !r.get(b) {
-		return r, s.l.damaged(oid, pos, "impossible values in a record header")
 	}
 	n := r.length()
 	if n > s.end-off {
@@ -139,20 +204,24 @@ func (s *source) header(oid storage.OID, pos storage.Position) (h recordHeader, 
 
 // writer tells which transaction wrote a record. Records that are read one
 // after the other often share a frame.
-func (s *source) writer(oid storage.OID, pos storage.Position) (storage.TID, int64, error) {
-	if !s.frameKnown || int64(pos) < s.frame.pos || int64(pos) >= s.frame.end() {
-		h, err := s.header(oid, pos)
-		if err != nil {
-			return 0, 0, err
-		}
-		if err := s.readFrame(int64(pos) - h.frame); err != nil {
+func (s *source) writer(h *recordHeader, pos storage.Position) (storage.TID, int64, error) {
+	start := int64(pos) - h.frame
+	w := &s.writers[(uint64(start)*0x9E3779B97F4A7C15)>>52] // 12 bits
+	if w.start == start && start != 0 {
+		return w.tid, w.time, nil
+	}
+	if !s.frameKnown || s.frame.pos != start {
+		if err := s.readFrame(start); err != nil {
 			return 0, 0, err
 		}
 	}
-	tid, time, ok := s.frame.writer(int64(pos) - s.frame.pos)
+	if s.frame.kind != kindBase {
+		*w = frameWriter{start, s.frame.tid, s.frame.time}
+	}
+	tid, time, ok := s.frame.writer(h.frame)
 	if !ok {
 		s.frameKnown = false
-		return 0, 0, s.l.damaged(oid, pos, "its frame does not name it")
+		return 0, 0, s.l.damaged(h.oid, pos, "its frame does not name it")
 	}
 	return tid, time, nil
 }
