@@ -31,13 +31,15 @@ type generation struct {
 	// may, as in simulations.
 	ahead   chan error
 	running bool
+
+	room func(n int64) error // says whether n more bytes may be written; nil: yes
 }
 
 const (
 	generationBuffer = 1 << 20
 	// generationSync is how much is written between two syncs. The disk's queue
 	// stays short, so that the commits of others do not wait for our bytes.
-	generationSync = 16 << 20
+	generationSync = 32 << 20
 )
 
 // nextHeader is the header of a file that is packed from one with header h.
@@ -113,10 +115,15 @@ func (g *generation) flush() error {
 	}
 	g.done += int64(len(g.buf))
 	g.buf = g.buf[:0]
-	if g.done-g.synced >= generationSync {
-		return g.syncAhead()
+	if g.done-g.synced < generationSync {
+		return nil
 	}
-	return nil
+	if g.room != nil {
+		if err := g.room(generationSync); err != nil {
+			return err
+		}
+	}
+	return g.syncAhead()
 }
 
 // syncAhead begins to bring to the disk what is written, after the sync before

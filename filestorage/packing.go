@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"syscall"
 	"time"
 
 	"github.com/durusdb/durus/storage"
@@ -216,6 +217,10 @@ func (p *Packing) create() (ours bool, err error) {
 	p.admin = l.cur.pos
 	l.mu.Unlock()
 	p.out.begin(h)
+	p.out.room = p.room
+	if err := p.room(min(p.snap.end, generationSync)); err != nil {
+		return false, err
+	}
 	if !s.opts.Foreground {
 		p.out.ahead = make(chan error, 1)
 	}
@@ -256,6 +261,24 @@ func (p *Packing) create() (ours bool, err error) {
 		return false, p.discard()
 	}
 	return true, nil
+}
+
+// reserve is what a pack leaves free: the commits of others need room, too.
+const reserve = 16 << 20
+
+// room refuses to write n more bytes where that would fill the disk, if the
+// storage can tell. How large the new file will be is not known before it is
+// written, so this is asked again and again.
+func (p *Packing) room(n int64) error {
+	space, ok := p.s.opts.FS.(vfs.Space)
+	if !ok {
+		return nil
+	}
+	free, err := space.Free(p.s.path)
+	if err != nil || free >= n+reserve {
+		return nil // who cannot tell is no reason to stop; writing will tell
+	}
+	return fmt.Errorf("durus: pack %s: only %d bytes are free on its disk, and a pack writes a new file beside the old one: make room, or pack a copy elsewhere; nothing was changed: %w", p.s.path, free, syscall.ENOSPC)
 }
 
 // discard drops the new file. What cannot be removed the next pack collects.

@@ -600,3 +600,30 @@ func TestProgressAndRate(t *testing.T) {
 		t.Errorf("phases %q", phases)
 	}
 }
+
+// tight is a storage that tells how much room it has.
+type tight struct {
+	vfs.FS
+	free func() int64
+}
+
+func (t tight) Free(string) (int64, error) { return t.free(), nil }
+
+// SCENARIO 71: where there is no room a pack ends before it fills the disk.
+func TestFreeSpace(t *testing.T) {
+	b, s := newBed(t)
+	b.link(s, 1, b.add(s, node{}))
+	for _, free := range []int64{0, 16 << 20, 1 << 40} {
+		s, err := filestorage.Open(path, filestorage.Options{FS: tight{b.disk.Process("t"), func() int64 { return free }}, Foreground: true})
+		b.must(err)
+		_, err = pack.Pack(ctx, s, pack.Options{})
+		if want := free > 16<<20; (err == nil) != want || !want && !errors.Is(err, syscall.ENOSPC) {
+			t.Errorf("%d bytes are free: %v", free, err)
+		}
+		b.check(s, true)
+		b.must(s.Close())
+	}
+	if got := b.names(); slices.Contains(got, path+".pack") {
+		t.Errorf("it leaves %q", got)
+	}
+}

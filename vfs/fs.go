@@ -55,6 +55,13 @@ type FS interface {
 	Locker(name string, data File, mode Mode, perm fs.FileMode) Locker
 }
 
+// Space is implemented by storages that can tell how much room is left.
+type Space interface {
+	// Free is how many bytes can still be written where name lies, or would
+	// lie. Others write, too: it is a hint.
+	Free(name string) (int64, error)
+}
+
 // Props are the abilities of a storage; callers decide by them, not by names.
 type Props struct {
 	Locks           bool // Locker works between all processes that can reach the storage
