@@ -21,8 +21,7 @@
 // Mark and copy are one walk over the references in the records: a bit for each
 // object, an explicit stack of bounded size, no Go types and no decoding. Objects
 // are copied depth first, in the order in which their referrers name them: so
-// what a program loads after an object mostly lies behind it. (Breadth first
-// was measured, too; docs/packing.md has the figures.) Then what others have
+// what a program loads after an object mostly lies behind it. Then what others have
 // committed meanwhile is copied, again and again until little is left, and the
 // rest under the commit lock, in which the new file takes the place of the old
 // one: see filestorage.Packing and docs/packing.md.
