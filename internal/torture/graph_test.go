@@ -9,9 +9,13 @@ import (
 	"math/rand/v2"
 	"os"
 	"slices"
+	"syscall"
 
 	"github.com/durusdb/durus/durus"
 	"github.com/durusdb/durus/pack"
+	"github.com/durusdb/durus/vfs"
+	"github.com/durusdb/durus/vfs/posix"
+	"github.com/durusdb/durus/vfs/wrap"
 )
 
 // Branch is a node of a tree. Its number stands in it twice.
@@ -273,12 +277,33 @@ func plant(db *durus.DB, trees int) error {
 type packTask struct {
 	Path string
 	Keep bool // all history
+	Die  int  // kills itself at the swap: 1 before the renaming, 2 behind it
+}
+
+// suicidal is a storage whose process kills itself when it is to rename, before
+// or behind that.
+func suicidal(behind bool) vfs.FS {
+	return wrap.New(posix.New(), func(c *wrap.Call) {
+		if c.Op != wrap.Rename {
+			c.Next()
+			return
+		}
+		if behind {
+			c.Next()
+		}
+		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+		select {}
+	})
 }
 
 // runPack packs until its standard input ends, and tells of each pack.
 func runPack(task packTask) error {
 	ctx := untilEOF(os.Stdin)
-	db, err := durus.Open(task.Path, &durus.Options{MustExist: true})
+	opts := durus.Options{MustExist: true}
+	if task.Die > 0 {
+		opts.FS = suicidal(task.Die == 2)
+	}
+	db, err := durus.Open(task.Path, &opts)
 	if err != nil {
 		return err
 	}

@@ -72,7 +72,7 @@ func TestHistoriesWhilePacking(t *testing.T) {
 		writers: 4, readers: 2, goroutines: 2, workload: "mixed", duration: duration,
 		require: history.Require{Committed: atLeast(20, duration), Conflicts: 1, ReadOnly: 10},
 		trouble: func(r *ringRun) {
-			p = startPacks(r.t, packTask{r.path, true})
+			p = startPacks(r.t, packTask{Path: r.path, Keep: true})
 			for r.pause(time.Duration(30+r.rnd.IntN(200)) * time.Millisecond) {
 				if r.rnd.IntN(3) == 0 { // clients die as well
 					i := r.rnd.IntN(len(r.clients))
@@ -90,6 +90,35 @@ func TestHistoriesWhilePacking(t *testing.T) {
 	t.Logf("%d packs, %d were killed, commits were held up for %v at most", p.done.Load(), p.kills, time.Duration(p.slow.Load()))
 	if want := int64(atLeast(5, duration)); p.done.Load() < want {
 		t.Errorf("only %d packs, at least %d are needed", p.done.Load(), want)
+	}
+}
+
+// D5, F16, F17, SCENARIO 70: packers die between the moved frame and the renaming,
+// and between the renaming and the sync of the directory, one after the other,
+// while three processes write and two read.
+func TestPackersDieAtTheSwap(t *testing.T) {
+	duration := lasts(3 * time.Second)
+	died := 0
+	r := ring{
+		writers: 3, readers: 2, goroutines: 2, workload: "mixed", duration: duration,
+		require: history.Require{Committed: atLeast(20, duration), Conflicts: 1, ReadOnly: 10},
+		trouble: func(r *ringRun) {
+			for r.pause(time.Duration(r.rnd.IntN(40)) * time.Millisecond) {
+				c := start(r.t, "pack", packTask{Path: r.path, Keep: true, Die: 1 + died%2})
+				select {
+				case <-c.exited:
+					died++
+				case <-time.After(patience):
+					r.t.Error("a packer does not die")
+					c.kill()
+				}
+			}
+		},
+	}
+	r.run(t)
+	t.Logf("%d packers have died", died)
+	if want := atLeast(3, duration); died < want {
+		t.Errorf("only %d packers have died, at least %d are needed", died, want)
 	}
 }
 

@@ -19,5 +19,5 @@ func (FS) Free(name string) (int64, error) {
 	if st.Bsize <= 0 || st.Bavail > math.MaxInt64/uint64(st.Bsize) {
 		return math.MaxInt64, nil
 	}
-	return int64(st.Bavail) * st.Bsize, nil
+	return int64(st.Bavail) * int64(st.Bsize), nil // its type differs
 }
