@@ -71,7 +71,7 @@ var mistakes = []struct {
 	{"no last catch-up", "swap.go",
 		"if err := p.catchUp(ctx, l.end(), c, link, nil); err != nil { // 3", "if err := error(nil); err != nil {"},
 	{"a moved frame is never voided", "moved.go",
-		"if m.ino == ino && (m.dir != dir || m.name != name) {", "if m.ino == ino && (dir|1 != 0 || name != \"\") {"},
+		"if v != verdictWhole || f.kind != kindMoved {", "if v == verdictWhole {"},
 	{"a moved frame is never in force", "moved.go",
 		"if marked >= f.end() {", "if true {"},
 	{"a moved frame is cut", "lock.go",

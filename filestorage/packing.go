@@ -31,6 +31,8 @@ type Packing struct {
 	from    int64 // frames of the old file from here on are copied as they are
 	covered int64 // and up to here they were
 	admin   int64 // what frames before say of classes and leases stands at the begin of the new file
+	classes int   // how many there were at that moment
+	checked chain // the new file was found to be in order up to here
 
 	dry     bool
 	scratch string     // name of the new file, if it is there and ours
@@ -212,10 +214,7 @@ func (p *Packing) busy(holder int) error {
 // pack has left, or somebody has taken ours for such a one.
 func (p *Packing) create() (ours bool, err error) {
 	s, l := p.s, p.l
-	l.mu.Lock()
-	h := nextHeader(&l.header, p.horizon, l.cur.high, s.now().UnixMicro())
-	p.admin = l.cur.pos
-	l.mu.Unlock()
+	h := p.settleAdmin()
 	p.out.begin(h)
 	p.out.room = p.room
 	if err := p.room(min(p.snap.end, generationSync)); err != nil {
@@ -281,6 +280,17 @@ func (p *Packing) room(n int64) error {
 	return fmt.Errorf("durus: pack %s: only %d bytes are free on its disk, and a pack writes a new file beside the old one: make room, or pack a copy elsewhere; nothing was changed: %w", p.s.path, free, syscall.ENOSPC)
 }
 
+// settleAdmin decides, at one moment, what the begin of the new file says of
+// classes and leases: what frames before that moment say of them is not copied,
+// what frames behind it say is. It returns the header.
+func (p *Packing) settleAdmin() Header {
+	l := p.l
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	p.admin, p.classes = l.cur.pos, l.cur.cls
+	return nextHeader(&l.header, p.horizon, l.cur.high, p.s.now().UnixMicro())
+}
+
 // discard drops the new file. What cannot be removed the next pack collects.
 func (p *Packing) discard() error {
 	var err error
@@ -305,16 +315,11 @@ func (p *Packing) discard() error {
 
 // start writes the classes.
 func (p *Packing) start() error {
-	l := p.l
-	l.mu.Lock()
 	if p.dry {
-		p.out.begin(nextHeader(&l.header, p.horizon, l.cur.high, 0))
-		p.admin = l.cur.pos
+		p.out.begin(p.settleAdmin())
 	}
-	n := l.cur.cls
-	l.mu.Unlock()
-	for id := storage.ClassID(1); int(id) <= n; id++ {
-		name, _ := l.classes.name(id)
+	for id := storage.ClassID(1); int(id) <= p.classes; id++ {
+		name, _ := p.l.classes.name(id)
 		if err := p.out.add(newClassDraft(id, name), 0, p.time); err != nil {
 			return err
 		}

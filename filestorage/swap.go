@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/durusdb/durus/storage"
 	"github.com/durusdb/durus/vfs"
 )
 
@@ -41,6 +42,9 @@ func (p *Packing) Swap(ctx context.Context, c *Caught, link Link) (took time.Dur
 		return 0, err
 	}
 	if err := p.writeIndex(); err != nil {
+		return 0, err
+	}
+	if err := p.check(); err != nil {
 		return 0, err
 	}
 	if err := p.s.settle(p.l, p.l.end()); err != nil {
@@ -133,6 +137,9 @@ func (p *Packing) swap(ctx context.Context, c *Caught, link Link) error {
 	if err := p.out.sync(); err != nil { // 4
 		return err
 	}
+	if err := p.check(); err != nil {
+		return err
+	}
 	if err := p.appendMoved(end); err != nil { // 5
 		return err
 	}
@@ -148,6 +155,38 @@ func (p *Packing) swap(ctx context.Context, c *Caught, link Link) error {
 	}
 	if err := p.raise(); err != nil { // 8
 		s.opts.Logger.Warn("durus: pack: raise the durable mark", "path", s.path, "err", err)
+	}
+	return nil
+}
+
+// check reads what was written of the new file since the last check, as whoever
+// opens it will: what cannot be read must not take the database's place. It reads
+// headers and tables only.
+func (p *Packing) check() error {
+	if p.checked.pos == 0 {
+		p.checked = p.out.header.chain()
+	}
+	c := &p.checked
+	sc := scanner{salt: p.out.header.Salt, win: &window{file: p.out.file, size: p.out.done}}
+	for c.pos < p.out.done {
+		f, v, reason, err := sc.next(*c, true, false)
+		if err != nil {
+			return fmt.Errorf("durus: pack: read %s: %w", p.out.path, err)
+		}
+		if v != verdictWhole {
+			return fmt.Errorf("durus: pack %s: given up, nothing was changed: the new file is not in order: %w", p.s.path, corrupt(p.out.path, c.pos, reason))
+		}
+		if f.leaseFirst != 0 {
+			c.high = f.leaseFirst + storage.OID(f.leaseCount)
+		}
+		if f.kind == kindClass {
+			c.cls++
+		}
+		c.top = max(c.top, f.greatest())
+		c.pos, c.sum, c.tid, c.time = f.end(), f.sum, f.tid, f.time
+	}
+	if *c != p.out.chain {
+		return fmt.Errorf("durus: pack %s: given up, nothing was changed: the new file ends elsewhere than it should", p.s.path)
 	}
 	return nil
 }
