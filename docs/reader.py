@@ -8,7 +8,7 @@ Numbers in brackets are the rules of format.md.
 import datetime, json, os, struct, sys
 
 MAX_OID, MAX_PAYLOAD, MAX_REFS, MAX_LENGTH, MAX_LEASE = 2**48 - 1, 2**30, 2**26, 2**31 - 2**16 + 96, 2**16
-KNOWN = {1: "transaction", 2: "class", 3: "lease"}
+KNOWN = {1: "transaction", 2: "class", 3: "lease", 4: "base", 5: "moved", 6: "origin"}
 TABLE = []
 for n in range(256):
     for _ in range(8):
@@ -40,7 +40,7 @@ class File:
         if (self.format, size) != (1, 1024):
             sys.exit(path + ": written by a newer version")
         if not 2 <= self.high <= MAX_OID: sys.exit(path + ": impossible values in the file header")
-        self.tid = self.time = self.top = 0
+        self.tid, self.time, self.top = self.horizon, 0, 0
         self.link, = struct.unpack("<I", h[124:])
         self.end, self.durable, self.classes, self.frames, self.index = 1024, 1024, [], [], {}
         self.read(self.mark(path + ".lock"))
@@ -67,20 +67,23 @@ class File:
         table = [struct.unpack_from("<QII", b, pos + 96 + meta_len + 16 * i) for i in range(count)]
         ends = [off for _, off, _ in table[1:]] + [length - 16]
         oids = [oid for oid, _, _ in table]
-        if any(y <= x for x, y in zip([0] + oids, oids)) or oids and oids[-1] > MAX_OID: raise Bad("bad", "oids")   # 10
+        if kind != 4 and any(y <= x for x, y in zip([0] + oids, oids)): raise Bad("bad", "oids")                    # 10
+        if oids and not 0 < min(oids) <= max(oids) <= MAX_OID: raise Bad("bad", "oids")                            # 10
         if (table[0][1] if table else length - 16) != body: raise Bad("bad", "offsets")                            # 10
         if any(e - o < 48 for (_, o, _), e in zip(table, ends)): raise Bad("bad", "offsets")                       # 10
-        if table and kind in (2, 3): raise Bad("bad", "records in a frame that is no transaction")                 # 14
+        if table and kind in (2, 3, 5, 6): raise Bad("bad", "records in a frame that is no transaction")                 # 14
         meta = b[pos + 96:pos + 96 + meta_len]
         f = dict(pos=pos, end=pos + length, kind=kind, flags=flags, tid=tid, time=time, durable=durable, crc=crc, oids=oids,
                  meta=parse_meta(meta, kind == 1 and link), table=table, first=first, leased=leased, name=meta[4:])
         if link:
             if time < self.time or (tid <= self.tid if kind == 1 else tid != self.tid): raise Bad("bad", "goes back")  # 8
-            if oids and oids[-1] >= self.high: raise Bad("bad", "an object id not given out")                      # 14
+            if oids and max(oids) >= self.high: raise Bad("bad", "an object id not given out")                      # 14
             if leased > MAX_LEASE or leased and first != self.high or first > self.high or first + leased > MAX_OID \
                     or kind == 3 and first < max(2, self.top + 1): raise Bad("bad", "lease")                                          # 14
             if kind == 2 and (not 5 <= meta_len <= 1028 or struct.unpack("<I", meta[:4])[0] != len(self.classes) + 1):
                 raise Bad("bad", "class")                                                                          # 15
+            if kind == 4 and meta_len != 16 * count or kind == 5 and meta_len <= 24 or kind == 6 and meta_len % 32:
+                raise Bad("bad", "metadata")                                                                       # 16
         if b[pos + length - 16:pos + length] != struct.pack("<QII", length, crc, 0x646E4564):
             raise Bad("records", "trailer", pos + length, f)                                                       # 13
         for (oid, off, crc), end in zip(table, ends):
@@ -131,6 +134,16 @@ class File:
                 pos = max(newer["end"], pos + 96) if newer else pos + 1
         return durable
 
+    def follows(self, f):
+        """Whether a frame follows f, which is the next one."""
+        was, self.link, self.time = (self.link, self.time), f["crc"], f["time"]
+        try:
+            return bool(self.frame(f["end"], True))
+        except Bad as bad:
+            return bad.kind in ("records", "too new")
+        finally:
+            self.link, self.time = was
+
     def read(self, mark):
         self.verdict = "whole"
         while self.end < len(self.b):
@@ -141,13 +154,16 @@ class File:
                 self.verdict = "too new" if bad.kind == "too new" else "tail" if self.end >= w else "damage"
                 if self.verdict != "damage" or bad.kind != "records": break
                 f, self.verdict = bad.frame, "whole"   # some of its records are damaged; the others live
+            if f["kind"] == 5 and self.covered(mark) < f["end"] and not self.follows(f):
+                self.verdict = "tail"                  # a moved frame does not count as long as nothing follows it
+                break
             self.frames.append(f)
             self.end, self.link, self.tid, self.time = f["end"], f["crc"], f["tid"], f["time"]
             self.durable = max(self.durable, f["durable"])
             if f["first"]: self.high = f["first"] + f["leased"]
             if f["kind"] == 2: self.classes.append(f["name"].decode())
             self.index.update((oid, f["pos"] + off) for oid, off, _ in f["table"])
-            self.top = max([self.top] + f["oids"][-1:])
+            self.top = max([self.top] + f["oids"])
         if any(f["end"] == mark[1] and f["crc"] == mark[2] for f in self.frames): self.durable = max(self.durable, mark[1])
         self.visible = min([f["pos"] for f in self.frames if f["flags"] & 2 and f["end"] > self.durable], default=self.end)
 

@@ -31,7 +31,7 @@ type Connection struct {
 	since  TID                // Snapshot when the read set began
 	pinned bool               // something depends on the snapshot
 	pins   []storage.Snapshot // older ones that something depends on
-	moved  bool               // the file was packed or replaced since something was accessed
+	moved  bool               // the file was restored since something was accessed
 }
 
 // Connect opens a live session. ctx is good for all that it reads.
@@ -100,10 +100,17 @@ func (k *Connection) refresh() error {
 	if err != nil {
 		return k.c.stick(err)
 	}
-	k.moved = k.moved || len(k.c.used) > 0 && snap.Lineage() != k.c.snap.Lineage()
 	if snap.TID() == k.c.snap.TID() && snap.Lineage() == k.c.snap.Lineage() {
 		snap.Release() // the state is the same: what was found in it stays valid
 		return nil
+	}
+	if len(k.c.used) > 0 {
+		kept, err := k.carry(k.c.snap, snap)
+		if err != nil {
+			snap.Release()
+			return k.c.stick(err)
+		}
+		k.moved = k.moved || !kept
 	}
 	k.leave()
 	k.c.snap, k.c.gen = snap, k.c.db.generation(snap)
@@ -199,6 +206,15 @@ func (k *Connection) commit() error {
 	if err != nil {
 		return err
 	}
+	for base.Lineage() != c.snap.Lineage() { // packed meanwhile: what was used is known by other positions
+		base.Release()
+		if err := k.refresh(); err != nil {
+			return err
+		}
+		if base, err = c.db.st.Begin(c.ctx, true); err != nil {
+			return err
+		}
+	}
 	defer base.Release()
 	if err := k.validate(base); err != nil {
 		return err
@@ -211,7 +227,6 @@ func (k *Connection) commit() error {
 // accessed is not the same in now.
 func (k *Connection) validate(now storage.Snapshot) error {
 	c := &k.c
-	moved := k.moved || now.Lineage() != c.gen.lineage
 	var changed []ConflictObject
 	for oid, u := range c.used {
 		if _, relied := c.relied[oid]; !relied && u.edited == nil && c.db.opts.Isolation == SnapshotIsolation {
@@ -222,11 +237,11 @@ func (k *Connection) validate(now storage.Snapshot) error {
 			return err
 		}
 		same, reason := pos == u.pos, ""
-		if !same && !moved && u.edited != nil && u.edited.info != nil && u.edited.info.merge != nil && u.pos != 0 && pos != 0 {
+		if !same && !k.moved && u.edited != nil && u.edited.info != nil && u.edited.info.merge != nil && u.pos > 0 && pos != 0 {
 			continue // it is merged
 		}
-		if moved && u.pos != 0 { // positions of two lineages cannot be compared
-			same, reason = false, "the file was packed or replaced since it was read"
+		if k.moved && u.pos != 0 { // positions of two lineages cannot be compared
+			same, reason = false, "the file was restored since it was read"
 		}
 		if !same {
 			changed = append(changed, k.conflict(oid, pos, now, reason))

@@ -22,6 +22,8 @@ type DB struct {
 	watch bool    // Updates are watched by goroutine, see checkNested
 	bound int64   // of what edited and added objects take in memory, bytes; see relief
 
+	packer packer // of the storage; nil: it cannot be packed
+
 	running  running
 	counters counters
 

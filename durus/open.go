@@ -1,9 +1,11 @@
 package durus
 
 import (
+	"context"
 	"errors"
 
 	"github.com/durusdb/durus/filestorage"
+	"github.com/durusdb/durus/pack"
 	"github.com/durusdb/durus/vfs/mem"
 	"github.com/durusdb/durus/vfs/posix"
 )
@@ -40,7 +42,15 @@ func Open(path string, opts *Options) (*DB, error) {
 	if err != nil {
 		return nil, errors.Join(err, st.Close())
 	}
+	db.packer = filePacker{st}
 	return db, nil
+}
+
+// filePacker packs a record file.
+type filePacker struct{ st *filestorage.Storage }
+
+func (p filePacker) Pack(ctx context.Context, o pack.Options) (pack.Report, error) {
+	return pack.Pack(ctx, p.st, o)
 }
 
 // OpenMemory opens a new database that lives in memory, with the same

@@ -94,3 +94,40 @@ func TestBindMountedFile(t *testing.T) {
 		t.Errorf("it has %d bytes, had %d, %v", len(after), len(before), err)
 	}
 }
+
+// A file that is bind-mounted somewhere else while a pack runs: when the pack is
+// over, the mount shows the old file, for ever. Who has it open there reads on and
+// cannot commit; nothing is appended. F14 F15, SCENARIO 69
+func TestBindMountedFileIsPacked(t *testing.T) {
+	dir := t.TempDir()
+	path, inside := filepath.Join(dir, "a.durus"), filepath.Join(dir, "inside.durus")
+	a, rec := thing(t, path, Options{})
+	defer a.Close()
+	put(t, a, beginTest(t, a), rec)
+	bindMount(t, path, inside)
+	b := openTest(t, inside, Options{Logger: quiet})
+	defer b.Close()
+	put(t, b, beginTest(t, b), rec) // both may write as long as they are one file
+	must(t, packAll(a))
+	before, err := os.ReadFile(inside)
+	must(t, err)
+	snap := beginTest(t, b)
+	defer snap.Release()
+	if _, err := snap.Find(rec.OID); err != nil {
+		t.Errorf("a reader behind the mount: %v", err)
+	}
+	for range 2 {
+		if _, err := b.Commit(context.Background(), &storage.Commit{Base: beginTest(t, b), Records: []storage.Record{rec}}); !errors.Is(err, storage.ErrRewound) {
+			t.Errorf("a commit behind the mount: %v", err)
+		}
+	}
+	late := openTest(t, inside, Options{Logger: quiet})
+	defer late.Close()
+	if _, err := late.Commit(context.Background(), &storage.Commit{Base: beginTest(t, late), Records: []storage.Record{rec}}); !errors.Is(err, storage.ErrRewound) {
+		t.Errorf("a commit of one who came later: %v", err)
+	}
+	if after, err := os.ReadFile(inside); err != nil || len(after) != len(before) {
+		t.Errorf("it has %d bytes, had %d, %v", len(after), len(before), err)
+	}
+	put(t, a, beginTest(t, a), rec)
+}

@@ -26,6 +26,13 @@ func (t *classTable) add(id storage.ClassID, name string) {
 	}
 }
 
+// first returns the names of the first n classes.
+func (t *classTable) first(n int) []string {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return append([]string(nil), t.names[:min(n, len(t.names))]...)
+}
+
 func (t *classTable) id(name string) (storage.ClassID, bool) {
 	t.mu.RLock()
 	defer t.mu.RUnlock()

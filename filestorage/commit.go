@@ -11,11 +11,17 @@ import (
 
 // Commit implements storage.Storage.
 func (s *Storage) Commit(ctx context.Context, c *storage.Commit) (storage.TID, error) {
-	tid, err := s.commit(ctx, c)
-	if errors.Is(err, storage.ErrConflict) {
-		s.stats.conflicts.Add(1)
+	for {
+		l := s.current()
+		tid, err := s.commit(ctx, c)
+		if errors.Is(err, storage.ErrConflict) {
+			s.stats.conflicts.Add(1)
+		}
+		again, err := s.retry(l, err)
+		if !again {
+			return tid, s.fault(err)
+		}
 	}
-	return tid, s.fault(err)
 }
 
 func (s *Storage) commit(ctx context.Context, c *storage.Commit) (storage.TID, error) {
@@ -33,7 +39,7 @@ func (s *Storage) commit(ctx context.Context, c *storage.Commit) (storage.TID, e
 	if s.opts.ReadOnly {
 		return 0, s.readOnlyError()
 	}
-	t := &transaction{s: s, base: base, onto: base, c: c, records: c.Records, checked: base.end}
+	t := &transaction{s: s, base: base, onto: base, l: base.l, c: c, records: c.Records, checked: base.end}
 	if c.Reads == nil {
 		t.reads = writeSet{&t.draft}
 	} else {
@@ -67,7 +73,7 @@ func (s *Storage) commit(ctx context.Context, c *storage.Commit) (storage.TID, e
 	if c.Hold != nil {
 		c.Hold.Release() // before the sync: no lock is held during one
 	}
-	if err := s.durable(base.l, d.header.end()); err != nil {
+	if err := s.durable(t.l, d.header.end()); err != nil {
 		return d.header.tid, &storage.UnknownOutcomeError{TID: d.header.tid, Err: err}
 	}
 	return d.header.tid, nil
@@ -77,8 +83,16 @@ func metaEmpty(m *storage.Meta) bool {
 	return m.User == "" && m.Description == "" && len(m.Ext) == 0
 }
 
-// durable does what the policy wants after an append.
+// durable does what the policy wants after an append. A pack that has taken
+// the file's place meanwhile and holds the commit has done more.
 func (s *Storage) durable(l *lineage, end int64) error {
+	if err := s.durableHere(l, end); err != nil && !s.contained(l, end, err) {
+		return err
+	}
+	return nil
+}
+
+func (s *Storage) durableHere(l *lineage, end int64) error {
 	if s.opts.Sync == storage.SyncAlways {
 		return s.settle(l, end)
 	}
@@ -99,6 +113,9 @@ func (s *Storage) confirm(base *snapshot) error {
 		return nil
 	}
 	if _, err := base.l.refresh(); err != nil {
+		if s.contained(base.l, base.end, err) {
+			return nil
+		}
 		return err
 	}
 	return s.durable(base.l, base.end)
@@ -109,6 +126,7 @@ type transaction struct {
 	s       *Storage
 	base    *snapshot
 	onto    *snapshot // the state that records were built for: base, or a newer one
+	l       *lineage  // to commit to: base's, or what it was packed to since
 	c       *storage.Commit
 	records []storage.Record // to commit: c.Records, or what rebaser made of them
 	member  member
@@ -139,7 +157,12 @@ func (t *transaction) prepare() error {
 			return err
 		}
 	}
-	if t.stale() || t.base.l.state.Load().end > t.checked {
+	if t.l == t.base.l {
+		if err := t.cross(); err != nil {
+			return err
+		}
+	}
+	if t.stale() || t.l.state.Load().end > t.checked {
 		if err := t.advance(); err != nil {
 			return err
 		}
@@ -149,6 +172,9 @@ func (t *transaction) prepare() error {
 			return err
 		}
 	}
+	if err := t.lookForTargets(); err != nil {
+		return err
+	}
 	t.member = member{run: t.run, size: t.draft.header.length}
 	t.member.hold, _ = t.c.Hold.(*hold)
 	return nil
@@ -157,7 +183,7 @@ func (t *transaction) prepare() error {
 // advance looks for conflicts with what came since, and carries the transaction
 // over to the newest state if it was built from what has changed.
 func (t *transaction) advance() (err error) {
-	now, taken := t.base.l.begin(true), false
+	now, taken := t.l.begin(true), false
 	defer func() {
 		if !taken {
 			now.Release()
@@ -192,8 +218,7 @@ func (t *transaction) rebase(now *snapshot, locked bool) (taken bool, err error)
 	return true, nil
 }
 
-// encode makes the frame of the records, and looks for references to what does
-// not exist.
+// encode makes the frame of the records.
 func (t *transaction) encode() error {
 	t.draft = draft{}
 	if err := t.draft.encodeAll(&storage.Commit{Records: t.records, Spilled: t.c.Spilled, Meta: t.c.Meta}, t.s.piece); err != nil {
@@ -202,23 +227,34 @@ func (t *transaction) encode() error {
 	if t.s.opts.Sync == storage.SyncAlways {
 		t.draft.header.flags |= flagPromise
 	}
+	return nil
+}
+
+// lookForTargets notes references to what does not exist.
+func (t *transaction) lookForTargets() error {
 	clear(t.missing)
 	for i := range t.records {
-		t.targets(t.records[i].OID, t.records[i].Strong)
+		if err := t.targets(t.records[i].OID, t.records[i].Strong); err != nil {
+			return err
+		}
 	}
 	if t.c.Spilled != nil {
 		for i := range t.c.Spilled.Len() {
 			r := t.c.Spilled.Record(i)
-			t.targets(r.OID, r.Strong)
+			if err := t.targets(r.OID, r.Strong); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
 }
 
 // targets notes which of the objects that a record refers to do not exist.
-func (t *transaction) targets(from storage.OID, strong []storage.OID) {
+func (t *transaction) targets(from storage.OID, strong []storage.OID) error {
 	for _, to := range strong {
-		if t.base.l.index.get(to) != 0 || t.draft.writes(to) {
+		if p := t.l.index.get(to); p < 0 {
+			return t.l.index.failure()
+		} else if p > 0 || t.draft.writes(to) {
 			continue
 		}
 		if t.missing == nil {
@@ -226,11 +262,12 @@ func (t *transaction) targets(from storage.OID, strong []storage.OID) {
 		}
 		t.missing[to] = from
 	}
+	return nil
 }
 
 // run is the part under the lock.
 func (t *transaction) run(b *batch) error {
-	l := t.base.l
+	l := t.l
 	if b.l != l {
 		return l.rewoundError("it was replaced")
 	}
@@ -244,6 +281,13 @@ func (t *transaction) run(b *batch) error {
 	if t.stale() {
 		if err := t.rebaseLocked(b); err != nil {
 			return err
+		}
+	}
+	if l.index.floor != nil { // its answers become part of the file
+		for i := range t.draft.records {
+			if b.position(t.draft.records[i].oid) < 0 {
+				return l.index.failure()
+			}
 		}
 	}
 	for to, from := range t.missing {
@@ -269,7 +313,7 @@ func (t *transaction) rebaseLocked(b *batch) error {
 	if t.c.Spilled != nil {
 		return storage.ErrSendBack // a large transaction takes long to encode
 	}
-	now, taken := t.base.l.begin(true), false
+	now, taken := t.l.begin(true), false
 	defer func() {
 		if !taken {
 			now.Release()
@@ -282,7 +326,10 @@ func (t *transaction) rebaseLocked(b *batch) error {
 	if taken, err = t.rebase(now, true); err != nil {
 		return err
 	}
-	return t.encode()
+	if err := t.encode(); err != nil {
+		return err
+	}
+	return t.lookForTargets()
 }
 
 // errNeedsFile: run the member again once the frames before it are in the file.
@@ -292,6 +339,11 @@ var errNeedsFile = errors.New("durus: behind the frames of its own group")
 // error when the object held it before: a transaction does not answer for what
 // it found.
 func (t *transaction) dangling(from, to storage.OID) error {
+	if t.l != t.base.l {
+		if _, err := t.base.Find(to); err == nil {
+			return t.packed(to, "a pack has removed it since the transaction began, because nothing referred to it")
+		}
+	}
 	if pos, err := t.onto.Find(from); err == nil {
 		old, err := t.onto.Read(from, pos)
 		if err != nil {
@@ -304,148 +356,4 @@ func (t *transaction) dangling(from, to storage.OID) error {
 		}
 	}
 	return fmt.Errorf("%w: object %s would refer to object %s in %s: store that object in the same transaction, or drop the reference", storage.ErrDangling, from, to, t.s.path)
-}
-
-// runGroup runs the members in order, appends their frames and takes them into
-// the index. Each member gets its own result.
-func (s *Storage) runGroup(l *lineage, group []*member) {
-	b := &s.queue.batch
-	defer func() {
-		clear(b.drafts)
-		*b = batch{drafts: b.drafts[:0]}
-	}()
-	s.openBatch(l, b)
-	first := 0 // member of the batch
-	for i, m := range group {
-		err := runMember(b, m)
-		if errors.Is(err, errNeedsFile) {
-			if failed := s.closeBatch(l, b, group[first:i]); failed != nil {
-				for _, m := range group[i:] {
-					m.err = failed
-				}
-				return
-			}
-			s.openBatch(l, b)
-			first = i
-			err = runMember(b, m)
-		}
-		m.err = err
-	}
-	_ = s.closeBatch(l, b, group[first:]) // the members have it
-}
-
-// openBatch begins a batch at the end of the file.
-func (s *Storage) openBatch(l *lineage, b *batch) {
-	clear(b.drafts)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	*b = batch{l: l, start: l.cur.pos, durable: l.dur.base, chain: l.cur.chain, now: s.now().UnixMicro(), drafts: b.drafts[:0]}
-}
-
-func runMember(b *batch, m *member) error {
-	b.added = nil
-	err := m.run(b)
-	if err == nil && b.added != nil {
-		m.draft = b.added
-	}
-	return err
-}
-
-// closeBatch appends what the members have added. It tells those who are not in
-// the file because of an error, which it returns.
-func (s *Storage) closeBatch(l *lineage, b *batch, group []*member) error {
-	if len(b.drafts) == 0 {
-		return nil
-	}
-	s.stats.groups.Add(1)
-	err, known := s.append(l, b)
-	if err == nil {
-		return nil
-	}
-	end := l.end()
-	for _, m := range group {
-		switch {
-		case m.draft == nil || m.draft.header.end() <= end:
-		case known:
-			m.err = err
-		default:
-			m.err = &storage.UnknownOutcomeError{TID: m.draft.header.tid, Err: err}
-		}
-	}
-	return err
-}
-
-// append writes the frames of a batch and applies them. After an error the
-// frames up to the cursor are committed; the others are not, if the outcome is
-// known.
-func (s *Storage) append(l *lineage, b *batch) (err error, known bool) {
-	// l.mu is not held while the bytes are written: a View of this process
-	// does not wait for a large commit. It may find our frames before we
-	// apply them; apply leaves out what is applied.
-	err = s.write(l, b)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if err == nil {
-		for _, d := range b.drafts {
-			if d.header.pos == l.cur.pos {
-				l.applyDraft(d)
-			}
-			s.lease.granted(l, &d.header)
-		}
-		l.cur.checked = max(l.cur.checked, l.cur.pos)
-		l.publish()
-		return nil, true
-	}
-	return s.appendFailed(l, b, err)
-}
-
-// write appends the frames of a batch: in one call, unless one of them is too
-// large for that.
-func (s *Storage) write(l *lineage, b *batch) error {
-	if slices.ContainsFunc(b.drafts, func(d *draft) bool { return d.pieces != nil }) {
-		return b.writePieces(l.file, s.piece)
-	}
-	buf := b.drafts[0].buf
-	if len(b.drafts) > 1 {
-		buf = make([]byte, 0, b.chain.pos-b.start)
-		for _, d := range b.drafts {
-			buf = append(buf, d.buf...)
-		}
-	}
-	_, err := l.file.Append(buf, b.start)
-	return err
-}
-
-// appendFailed reads the file again after a failed or short write: whole
-// frames are committed and go on; what follows the last whole one is cut.
-func (s *Storage) appendFailed(l *lineage, b *batch, cause error) (_ error, known bool) {
-	failed := fmt.Errorf("durus: append to %s: %w; nothing of the transaction was kept", s.path, cause)
-	size, err := l.file.Size()
-	if err == nil && size > l.cur.pos {
-		if err = l.follow(size, mark{}, true); err == nil && size > l.cur.pos {
-			if err = l.file.Truncate(l.cur.pos); err == nil {
-				l.cur.checked = l.cur.pos
-				l.tail = tailLook{}
-			}
-			// A tail that cannot be cut now is cut by the next writer.
-			err = nil
-		}
-	}
-	for _, d := range b.drafts {
-		if d.header.end() <= l.cur.pos {
-			s.lease.granted(l, &d.header)
-		}
-	}
-	l.publish()
-	if err != nil {
-		return errors.Join(failed, err), false
-	}
-	return failed, true
-}
-
-// applyDraft takes a frame of our own into the index. l.mu is held.
-func (l *lineage) applyDraft(d *draft) {
-	f := frame{frameHeader: d.header, meta: d.buf[frameHeaderSize : frameHeaderSize+d.header.metaLen], table: d.buf[frameHeaderSize+d.header.metaLen : d.header.bodyOff()]}
-	copy(f.raw[:], d.buf)
-	l.apply(&f)
 }

@@ -27,8 +27,8 @@ func (t *transaction) conflicts(end int64) error {
 		at = append(at, change{oid: oid, at: pos})
 		return len(at) < maxConflicts
 	}
-	if !t.base.l.recent.since(t.checked, visit) {
-		if err := t.base.l.changesInFile(t.checked, end, visit); err != nil {
+	if !t.l.recent.since(t.checked, visit) {
+		if err := t.l.changesInFile(t.checked, end, visit); err != nil {
 			return err
 		}
 	}
@@ -66,7 +66,7 @@ func conflictError(found []storage.ConflictObject) error {
 // conflict stands anyway.
 func (t *transaction) conflict(oid storage.OID, at storage.Position) storage.ConflictObject {
 	o := storage.ConflictObject{OID: oid, Reason: "it was read"}
-	l := t.base.l
+	l := t.l
 	if t.writes(oid) {
 		o.Reason = "both wrote it"
 	}
@@ -77,6 +77,7 @@ func (t *transaction) conflict(oid storage.OID, at storage.Position) storage.Con
 		}
 	}
 	if pos, err := t.base.Find(oid); err == nil {
+		l := t.base.l
 		if h, err := l.recordHeader(oid, pos); err == nil {
 			o.Class = l.className(h.class)
 			o.Base = l.tidOf(pos, &h)
@@ -96,11 +97,11 @@ func (l *lineage) className(id storage.ClassID) string {
 
 // tidOf is the transaction that wrote a record, 0 if that cannot be read.
 func (l *lineage) tidOf(pos storage.Position, r *recordHeader) storage.TID {
-	h, ok, err := l.headerAt(int64(pos) - r.frame)
-	if err != nil || !ok {
+	tid, _, err := l.writerOf(r.oid, pos)
+	if err != nil {
 		return 0
 	}
-	return h.tid
+	return tid
 }
 
 // changesInFile calls f for the objects of the frames in [from, to), which
@@ -116,6 +117,9 @@ func (l *lineage) changesInFile(from, to int64, f func(storage.OID, storage.Posi
 			return corrupt(l.path, pos, reason)
 		}
 		for i := range fr.records {
+			if fr.kind == kindBase { // no change: pack has put it there
+				break
+			}
 			if !f(fr.oid(i), fr.recordPos(i)) {
 				return nil
 			}

@@ -106,6 +106,7 @@ var randomSteps = append(slices.Clone(steps),
 	step{"new class", newClass},
 	step{"close", func(w *world) error { return w.close(w.anyOpen()) }},
 	step{"power cut", powerCut},
+	step{"pack of one of three", func(w *world) error { return w.packStep(w.anyName()) }},
 )
 
 func (w *world) anyName() string { return string(rune('A' + w.rnd.IntN(3))) }

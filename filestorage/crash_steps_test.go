@@ -67,6 +67,7 @@ var steps = []step{
 		return nil
 	}},
 	{"view of A", func(w *world) error { return w.viewStep("A") }},
+	{"pack", func(w *world) error { return w.packStep("P") }},
 }
 
 func (w *world) viewStep(name string) error {

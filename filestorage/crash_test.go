@@ -267,7 +267,7 @@ func (e *eye) images(where any) error {
 // stateOf stands for an image with obligations. What other files it holds is
 // the same to everybody.
 func stateOf(im *mem.Image, obligations uint64) uint64 {
-	return mixed(im.FileHash(worldPath), im.FileHash(lockName(worldPath)), obligations)
+	return mixed(im.FileHash(worldPath), im.FileHash(lockName(worldPath)), im.FileHash(checkpointName(worldPath)), obligations)
 }
 
 // judge judges one image; and what a power cut during its recovery leaves, of

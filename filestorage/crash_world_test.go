@@ -85,7 +85,7 @@ var quiet = slog.New(slog.DiscardHandler)
 func (w *world) now() time.Time { return time.UnixMicro(w.clock.Add(1000)) }
 
 func (w *world) options(fs *mem.Process, policy storage.SyncPolicy) Options {
-	opts := Options{FS: fs, Sync: policy, Logger: quiet, Foreground: true, Now: w.now, LockTimeout: time.Second}
+	opts := Options{FS: fs, Sync: policy, Logger: quiet, Foreground: true, Now: w.now, LockTimeout: time.Second, indexTail: 1}
 	if w.over != nil {
 		opts.FS = w.over(fs)
 	}
@@ -184,7 +184,11 @@ func (w *world) open(name string, policy storage.SyncPolicy) (*proc, error) {
 
 // start opens the database in a process.
 func (w *world) start(p *proc) (err error) {
-	p.s, err = Open(worldPath, w.options(p.fs, p.sync))
+	o := w.options(p.fs, p.sync)
+	if p.name == "R" { // it reads an index and need not write one
+		o.indexTail = 1 << 40
+	}
+	p.s, err = Open(worldPath, o)
 	return err
 }
 

@@ -7,12 +7,13 @@
 //
 // # The file
 //
-//	file   = header frame...
+//	file   = header frame...                     (a packed one begins with base frames)
 //	frame  = frame header | metadata | table of records | records | trailer
 //	record = record header | references | payload
 //
 // docs/format.md specifies every byte. One transaction is one frame; class
-// frames give class names their numbers, lease frames give out object ids.
+// frames give class names their numbers, lease frames give out object ids; base,
+// moved and origin frames are of packs (base.go, moved.go, origin.go).
 // Committed bytes never change: nothing is patched in place. The size of the
 // file is not a commit mark.
 //
@@ -38,7 +39,8 @@
 //  12. each payload has a good checksum,
 //  13. the trailer repeats length and checksum,
 //  14. its objects were given out, and a lease begins where the last one ended,
-//  15. a class gets the next number.
+//  15. a class gets the next number,
+//  16. the metadata of a base, moved or origin frame have the right length.
 //
 // Checksums include the salt and the position, so that bytes which belong
 // elsewhere do not pass. Below W (next paragraph) a frame is known to be whole,

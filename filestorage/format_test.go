@@ -475,6 +475,44 @@ func TestReaderReadsTheGoldenFile(t *testing.T) {
 	}
 }
 
+// TestReaderReadsAPackedFile: so it is with a file that was packed, and whose
+// history was kept from the second transaction on; and with the old one, which
+// ends with a moved frame.
+func TestReaderReadsAPackedFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "packed.durus")
+	data, err := os.ReadFile(goldenFile)
+	must(t, err)
+	must(t, os.WriteFile(path, data, 0o600))
+	must(t, os.Link(path, path+".old"))
+	s := openTest(t, path, Options{})
+	p, err := s.NewPacking(background, PackingOptions{KeepFrom: 1700000001000001})
+	if err == nil || !strings.Contains(err.Error(), "hard links") {
+		t.Fatalf("%v, %v", p, err)
+	}
+	must(t, os.Remove(path+".old"))
+	p, err = s.NewPacking(background, PackingOptions{KeepFrom: 1700000001000001})
+	must(t, err)
+	for _, oid := range []storage.OID{2, 1} {
+		if _, found, err := p.Keep(oid, nil); !found || err != nil {
+			t.Fatalf("object %s: %v", oid, err)
+		}
+	}
+	n := 0
+	c := &Caught{Transactions: &n, Records: func(storage.ClassID, int64, bool) {}}
+	_, err = p.Swap(background, c, func(from, to storage.OID) error { return fmt.Errorf("%s refers to %s", from, to) })
+	must(t, err)
+	must(t, p.Close())
+	must(t, s.Close())
+	want := runReader(t, goldenFile)
+	want[0] = strings.Replace(want[0], "generation 0", "generation 1", 1)
+	want = slices.Delete(want, 1, 2) // the first transaction
+	size := fileSize(t, path)
+	want[len(want)-1] = fmt.Sprintf("end %d of %d, known to be durable %d", size, size, size)
+	if got := runReader(t, path); !slices.Equal(got, want) {
+		t.Errorf("docs/reader.py says\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
 func fileSize(t *testing.T, name string) int64 {
 	t.Helper()
 	info, err := os.Stat(name)

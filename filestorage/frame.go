@@ -25,6 +25,9 @@ const (
 	kindTransaction kind = 1
 	kindClass       kind = 2 // gives a class its number
 	kindLease       kind = 3 // gives out object ids, or takes the last ones back
+	kindBase        kind = 4 // states that a pack has kept, see base.go
+	kindMoved       kind = 5 // the file is about to be replaced, or was; see moved.go
+	kindOrigin      kind = 6 // which files this one was packed from, see origin.go
 )
 
 const (
@@ -55,7 +58,7 @@ func (h *frameHeader) end() int64 { return h.pos + h.length }
 
 // known: whether this program understands the kind.
 func (h *frameHeader) known() bool {
-	return h.kind == kindTransaction || h.kind == kindClass || h.kind == kindLease
+	return h.kind >= kindTransaction && h.kind <= kindOrigin
 }
 
 func (h *frameHeader) promise() bool { return h.flags&flagPromise != 0 }

@@ -63,6 +63,11 @@ func (h *Header) checksum() uint32 {
 	return binary.LittleEndian.Uint32(raw[headerUsed-4:])
 }
 
+// chain is what the first frame must fit to.
+func (h *Header) chain() chain {
+	return chain{pos: headerSize, sum: h.checksum(), tid: h.Horizon, high: h.HighOID}
+}
+
 // parseHeader reads a header from the first bytes of a file of the given size.
 // One good copy is enough.
 func parseHeader(path string, b []byte, size int64) (Header, error) {

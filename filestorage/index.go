@@ -23,6 +23,10 @@ type index struct {
 	sparse map[uint64]*indexPage
 	far    atomic.Bool // sparse is not empty
 
+	// floor, if not nil, is asked for what is not in memory. It is set before
+	// anybody else knows the index, then constant.
+	floor *floor
+
 	pages   int    // allocated; the poller's
 	objects uint64 // with a record; the poller's
 }
@@ -45,13 +49,18 @@ func (x *index) page(n uint64) *indexPage {
 	return x.sparse[n]
 }
 
-// get returns the position of the newest record of oid, 0 if there is none.
+// get returns the position of the newest record of oid, 0 if there is none;
+// unknown, which is less, if a checkpoint was asked and failed.
 func (x *index) get(oid storage.OID) storage.Position {
-	p := x.page(uint64(oid) >> indexPageBits)
-	if p == nil {
+	if p := x.page(uint64(oid) >> indexPageBits); p != nil {
+		if pos := p[oid&(1<<indexPageBits-1)].Load(); pos != 0 || x.floor == nil {
+			return storage.Position(pos)
+		}
+	}
+	if x.floor == nil {
 		return 0
 	}
-	return storage.Position(p[oid&(1<<indexPageBits-1)].Load())
+	return x.floor.get(oid)
 }
 
 // set notes a newer record. One goroutine at a time.
@@ -62,7 +71,7 @@ func (x *index) set(oid storage.OID, pos storage.Position) {
 		p = x.addPage(n)
 	}
 	slot := &p[oid&(1<<indexPageBits-1)]
-	if slot.Load() == 0 {
+	if slot.Load() == 0 && (x.floor == nil || x.floor.get(oid) == 0) {
 		x.objects++
 	}
 	slot.Store(int64(pos))
@@ -72,7 +81,11 @@ func (x *index) addPage(n uint64) *indexPage {
 	p := new(indexPage)
 	x.pages++
 	d := x.dense.Load()
-	if n >= uint64(2*x.pages+1024) {
+	limit := uint64(2*x.pages + 1024)
+	if x.floor != nil {
+		limit = max(limit, x.floor.slots>>indexPageBits)
+	}
+	if n >= limit {
 		x.mu.Lock()
 		if x.sparse == nil {
 			x.sparse = make(map[uint64]*indexPage)
@@ -98,19 +111,23 @@ func (x *index) addPage(n uint64) *indexPage {
 	return p
 }
 
-// each calls f for every object, in the order of their ids within the dense part.
+// each calls f for every object, in the order of their ids within the dense
+// part, until it returns false.
 func (x *index) each(f func(storage.OID, storage.Position) bool) {
-	visit := func(n uint64, p *indexPage) bool {
-		for i := range p {
-			if pos := p[i].Load(); pos != 0 && !f(storage.OID(n<<indexPageBits|uint64(i)), storage.Position(pos)) {
-				return false
-			}
-		}
-		return true
-	}
+	dense := uint64(0)
 	if d := x.dense.Load(); d != nil {
-		for n := range *d {
-			if p := (*d)[n].Load(); p != nil && !visit(uint64(n), p) {
+		dense = uint64(len(*d))
+	}
+	if x.floor != nil {
+		dense = max(dense, x.floor.slots>>indexPageBits)
+	}
+	for n := range dense {
+		if x.floor == nil && x.page(n) == nil {
+			continue
+		}
+		for i := range uint64(1 << indexPageBits) {
+			oid := storage.OID(n<<indexPageBits | i)
+			if pos := x.get(oid); pos != 0 && !f(oid, pos) {
 				return
 			}
 		}
@@ -118,8 +135,10 @@ func (x *index) each(f func(storage.OID, storage.Position) bool) {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
 	for n, p := range x.sparse {
-		if !visit(n, p) {
-			return
+		for i := range p {
+			if pos := p[i].Load(); n >= dense && pos != 0 && !f(storage.OID(n<<indexPageBits|uint64(i)), storage.Position(pos)) {
+				return
+			}
 		}
 	}
 }

@@ -37,6 +37,8 @@ type Overview struct {
 	Unreadable   uint64     // objects whose record header is damaged; in no class
 	Live         int64      // bytes of the newest record of each object
 	Dead         int64      // bytes of the records that were replaced
+	Reclaimable  int64      // bytes that a pack without history removes at least: all but the newest states and what they need
+	Packed       bool       // nothing is left to a pack: the file was packed without history, and nothing was committed since
 	Classes      []ClassUse // with objects, those with the most bytes first
 
 	Damage error // *storage.CorruptError or storage.ErrTooNew: what is behind End cannot be read
@@ -146,6 +148,8 @@ func (o *Overview) count(ctx context.Context, sn *snapshot, progress func(done, 
 		o.Frames++
 		if f.kind == kindTransaction {
 			o.Transactions++
+		}
+		if f.kind == kindTransaction || f.kind == kindBase {
 			o.LastTime = time.UnixMicro(f.time)
 		}
 		for i := range f.records {
@@ -158,6 +162,11 @@ func (o *Overview) count(ctx context.Context, sn *snapshot, progress func(done, 
 			progress(pos, sn.end)
 		}
 	}
+	if o.Packed = l.packedSince(sn.end) && o.Transactions == 0; !o.Packed {
+		// A pack would need a header and a table entry of each object, and
+		// little else.
+		o.Reclaimable = max(sn.end-headerSize-o.Live-int64(o.Objects)*(tableEntrySize+baseEntrySize)-l.fixed(), 0)
+	}
 	for id, c := range classes {
 		c.ID = id
 		c.Name, _ = l.classes.name(id)
@@ -167,6 +176,24 @@ func (o *Overview) count(ctx context.Context, sn *snapshot, progress func(done, 
 		return cmp.Or(cmp.Compare(b.Live, a.Live), cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID))
 	})
 	return nil
+}
+
+// packedSince reports whether the file ends where its last pack ended.
+func (l *lineage) packedSince(end int64) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.originEnd > 0 && l.originEnd == end
+}
+
+// fixed is about what a packed file takes besides its objects, in bytes.
+func (l *lineage) fixed() int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n := int64(frameHeaderSize+trailerSize+originSize) * 2
+	for _, name := range l.classes.first(l.cur.cls) {
+		n += frameHeaderSize + trailerSize + 4 + int64(len(name))
+	}
+	return n
 }
 
 // record counts the record of n bytes at pos.
@@ -251,25 +278,19 @@ func (l *lineage) revision(oid storage.OID, pos storage.Position) (r Revision, p
 	if err != nil {
 		return r, 0, err
 	}
-	start := int64(pos) - h.frame
-	if start < headerSize {
-		return r, 0, l.damaged(oid, pos, "its frame begins before the first one")
-	}
-	size, err := l.file.Size()
+	f, err := l.frameOf(oid, pos, &h)
 	if err != nil {
-		return r, 0, fmt.Errorf("durus: %s: %w", l.path, err)
+		return r, 0, err
 	}
-	sc := scanner{salt: l.header.Salt, win: &window{file: l.file, size: size}}
-	f, v, reason, err := sc.next(chain{pos: start}, false, false)
-	if err != nil {
-		return r, 0, fmt.Errorf("durus: read %s: %w", l.path, err)
-	}
-	if v != verdictWhole {
-		return r, 0, corrupt(l.path, start, reason)
+	tid, at, ok := f.writer(h.frame)
+	if !ok {
+		return r, 0, l.damaged(oid, pos, "its frame does not name it")
 	}
 	r = Revision{Position: pos, Size: h.length(), Class: h.class}
-	r.TID, r.Time = f.tid, time.UnixMicro(f.time)
-	r.Meta, _ = parseMeta(f.meta) // one that cannot be read was refused when the frame was applied
+	r.TID, r.Time = tid, time.UnixMicro(at)
+	if f.kind == kindTransaction { // a pack keeps no more of the others
+		r.Meta, _ = parseMeta(f.meta) // one that cannot be read was refused when the frame was applied
+	}
 	return r, h.prev, nil
 }
 

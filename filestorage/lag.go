@@ -38,7 +38,7 @@ func (s *Storage) background(l *lineage) {
 	go func() {
 		defer s.leave()
 		defer s.syncing.Unlock()
-		if err := s.settle(l, l.end()); err != nil {
+		if err := s.safe(l, l.end()); err != nil {
 			s.opts.Logger.Warn("durus: background sync", "path", s.path, "err", err)
 		}
 	}()

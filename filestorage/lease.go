@@ -64,6 +64,15 @@ func (le *lease) put(lineage uint64, b block) {
 	le.size = min(max(minLeaseSize, 2*uint32(b.end-b.next)), maxLeaseSize)
 }
 
+// carry keeps the blocks when the file was packed: the new one has them, too.
+func (le *lease) carry(from, to uint64) {
+	le.mu.Lock()
+	defer le.mu.Unlock()
+	if le.lineage == from {
+		le.lineage = to
+	}
+}
+
 // want is the size of the block to ask for now; 0 when there is enough.
 func (le *lease) want(lineage uint64) uint32 {
 	le.mu.Lock()
@@ -112,6 +121,7 @@ func (s *Storage) NewOID(ctx context.Context) (storage.OID, error) {
 		if oid, ok := le.pop(s.current().id); ok {
 			return oid, nil
 		}
+		l := s.current()
 		err := s.submit(ctx, &member{internal: true, run: func(b *batch) error {
 			le.mu.Lock()
 			n := max(le.size, minLeaseSize)
@@ -122,8 +132,8 @@ func (s *Storage) NewOID(ctx context.Context) (storage.OID, error) {
 			b.add(newLeaseDraft(b.chain.high, n))
 			return nil
 		}})
-		if err != nil {
-			return 0, s.fault(err)
+		if _, err = s.retry(l, err); err != nil {
+			return 0, err
 		}
 	}
 }
@@ -134,7 +144,6 @@ func (s *Storage) returnLease(ctx context.Context, l *lineage) error {
 	le.mu.Lock()
 	rest := le.blocks
 	mine := le.lineage == l.id
-	le.blocks = [2]block{}
 	le.mu.Unlock()
 	if !mine || rest[0].next == rest[0].end && rest[1].next == rest[1].end {
 		return nil
@@ -146,6 +155,9 @@ func (s *Storage) returnLease(ctx context.Context, l *lineage) error {
 				high = r.next
 			}
 		}
+		le.mu.Lock()
+		le.blocks = [2]block{} // they are free, or lost
+		le.mu.Unlock()
 		if high < b.chain.high {
 			b.add(newLeaseDraft(high, 0))
 		}
@@ -156,8 +168,7 @@ func (s *Storage) returnLease(ctx context.Context, l *lineage) error {
 // ClassID implements storage.Storage. A class gets its number by a frame of
 // its own, appended under the lock before its first use.
 func (s *Storage) ClassID(ctx context.Context, name string) (storage.ClassID, error) {
-	l := s.current()
-	if id, ok := l.classes.id(name); ok {
+	if id, ok := s.current().classes.id(name); ok {
 		return id, nil
 	}
 	if err := s.writable(); err != nil {
@@ -170,7 +181,26 @@ func (s *Storage) ClassID(ctx context.Context, name string) (storage.ClassID, er
 	if name == "" || len(name) > storage.MaxClassName || !utf8.ValidString(name) {
 		return 0, fmt.Errorf("%w: class name %.40q: give 1 to %d bytes of UTF-8", storage.ErrTooLarge, name, storage.MaxClassName)
 	}
-	err := s.submit(ctx, &member{internal: true, run: func(b *batch) error {
+	for {
+		l := s.current()
+		if err := s.nameClass(ctx, name); err != nil {
+			if again, err := s.retry(l, err); !again {
+				return 0, err
+			}
+			continue
+		}
+		if id, ok := s.current().classes.id(name); ok {
+			return id, nil
+		}
+		if l == s.current() {
+			return 0, s.fault(l.rewoundError("a class was registered while it was replaced"))
+		}
+	}
+}
+
+// nameClass appends a class frame unless the file has one for that name.
+func (s *Storage) nameClass(ctx context.Context, name string) error {
+	return s.submit(ctx, &member{internal: true, run: func(b *batch) error {
 		if _, ok := b.l.classes.id(name); ok || b.named[name] {
 			return nil
 		}
@@ -184,11 +214,4 @@ func (s *Storage) ClassID(ctx context.Context, name string) (storage.ClassID, er
 		b.add(newClassDraft(storage.ClassID(b.chain.cls+1), name))
 		return nil
 	}})
-	if err != nil {
-		return 0, s.fault(err)
-	}
-	if id, ok := s.current().classes.id(name); ok {
-		return id, nil
-	}
-	return 0, s.fault(l.rewoundError("a class was registered while it was replaced"))
 }

@@ -49,6 +49,12 @@ type lineage struct {
 	// broken is set when the file turned out not to hold what was applied. The
 	// transaction that met it has been told; the next one gets a new lineage.
 	broken atomic.Bool
+	// next is the file that took the place of this one by a pack and holds all
+	// of it. It is set once, under Storage.reloading, before dead is.
+	next atomic.Pointer[succession]
+	// atMoved is set while moving is not nil, for look's slow path. One that is
+	// read a moment late costs one more look at the old file.
+	atMoved atomic.Bool
 	// ready is dur.warm and dur.dirSynced, for look's fast path. One that is
 	// read a moment late costs a slower look.
 	ready atomic.Bool
@@ -69,7 +75,12 @@ type lineage struct {
 	uses    int                // lock holds and syncs under way, which keep the files open
 	damage  error              // what is wrong with the file for ever
 	closed  bool
-	stats   lineageStats
+
+	indexed   int64    // a checkpoint of the index covers everything before
+	origins   []origin // files that this one was packed from, the newest first
+	originEnd int64    // what was appended since it was packed begins here; 0: it was not
+	moving    *moved   // what stands at the end, if that is a moved frame; see moved.go
+	stats     lineageStats
 }
 
 type lineageStats struct{ polls, followed uint64 }
@@ -93,6 +104,7 @@ type cursor struct {
 	frames   uint64   // valid frames
 	txs      uint64   // of which transactions
 	promised []span   // frames that may not be durable and that V must not pass
+	skipped  uint64   // frames that a checkpoint has spared us; they are not in ring
 	ring     [64]spot // ends of the newest frames, by frames % 64
 }
 
@@ -149,7 +161,7 @@ func (s *Storage) openLineage() (_ *lineage, err error) {
 		return nil, fmt.Errorf("durus: lock file of %s: %w", path, err)
 	}
 	l.dur.incarnation = l.lock.Incarnation()
-	l.cur.chain = chain{pos: headerSize, sum: l.header.checksum(), high: l.header.HighOID}
+	l.cur.chain = l.header.chain()
 	if bytes.Equal(head[:headerUsed], l.header.raw[:]) { // else the second copy serves
 		l.cur.anchor = slices.Clone(l.header.raw[:])
 	}
@@ -161,6 +173,9 @@ func (s *Storage) openLineage() (_ *lineage, err error) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if err := l.loadCheckpoint(s); err != nil {
+		return nil, err
+	}
 	l.state.Store(&state{end: headerSize, visible: headerSize, base: headerSize})
 	if _, err = l.poll(); err == nil && l.cur.pos < l.header.Synced {
 		err = corrupt(path, l.cur.pos, "the file is shorter than it was when it was made")
@@ -184,9 +199,7 @@ func lockName(path string) string { return path + ".lock" }
 func (l *lineage) apply(f *frame) {
 	l.recent.mu.Lock()
 	remember := l.recent.from > 0
-	if f.records > 0 {
-		l.cur.top = max(l.cur.top, f.oid(f.records-1))
-	}
+	l.cur.top = max(l.cur.top, f.greatest())
 	for i := range f.records {
 		oid, pos := f.oid(i), f.recordPos(i)
 		if remember {
@@ -196,9 +209,12 @@ func (l *lineage) apply(f *frame) {
 	}
 	l.recent.mu.Unlock()
 	l.advance(&f.frameHeader, f.raw[:])
-	if f.kind == kindClass {
+	switch f.kind {
+	case kindClass:
 		l.classes.add(storage.ClassID(binary.LittleEndian.Uint32(f.meta)), string(f.meta[4:]))
 		l.cur.cls++
+	case kindOrigin:
+		l.origins, l.originEnd = parseOrigins(f.meta), f.end()
 	}
 }
 
@@ -213,6 +229,7 @@ func (l *lineage) advance(h *frameHeader, raw []byte) {
 	if h.leaseFirst != 0 {
 		c.high = h.leaseFirst + storage.OID(h.leaseCount)
 	}
+	l.setMoving(nil)
 	c.ring[c.frames%uint64(len(c.ring))] = spot{h.pos, h.end(), h.tid, h.sum}
 	c.frames++
 	if h.kind == kindTransaction {
@@ -240,7 +257,7 @@ func (l *lineage) endsAt(pos int64) bool {
 // those that are remembered.
 func (l *lineage) spotAt(pos int64) (s spot, ok bool) {
 	c := &l.cur
-	for i := range min(c.frames, uint64(len(c.ring))) {
+	for i := range min(c.frames-c.skipped, uint64(len(c.ring))) {
 		if s = c.ring[(c.frames-1-i)%uint64(len(c.ring))]; s.end <= pos {
 			return s, true
 		}

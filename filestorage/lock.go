@@ -54,7 +54,7 @@ func (s *Storage) prepare(l *lineage) error {
 	l.noteIncarnation()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if err := l.catchUp(s.fs); err != nil {
+	if err := l.catchUp(s); err != nil {
 		return lockedOut(err)
 	}
 	if l.dur.unvouched > l.dur.base {
@@ -109,7 +109,7 @@ func (s *Storage) checkIdentity(l *lineage) error {
 // catchUp, under the lock and l.mu, follows the file to its end, cuts what an
 // interrupted writer left there, and mends a mark that is not of this file.
 // Corruption is not mended: nothing is cut, nothing may be appended.
-func (l *lineage) catchUp(fsys vfs.FS) error {
+func (l *lineage) catchUp(s *Storage) error {
 	if l.dead.Load() {
 		return l.rewoundError("it was replaced")
 	}
@@ -143,7 +143,13 @@ func (l *lineage) catchUp(fsys vfs.FS) error {
 		if l.cur.pos >= size {
 			break
 		}
-		marked, err := l.cut(fsys, size, m)
+		if l.moving != nil { // nothing is cut before it was decided
+			if err := s.voidMoved(l); err != nil {
+				return err
+			}
+			continue
+		}
+		marked, err := l.cut(s.fs, size, m)
 		if err != nil {
 			return err
 		}

@@ -100,6 +100,13 @@ func (l *lineage) follow(size int64, m mark, full bool) error {
 		if err != nil {
 			return l.scanError(err, full)
 		}
+		if v == verdictWhole && f.kind == kindMoved {
+			if pending, err := l.meetMoved(&sc, &f, size, trusted); err != nil {
+				return l.scanError(err, full)
+			} else if pending {
+				return nil
+			}
+		}
 		if v == verdictWhole {
 			l.apply(&f)
 			continue
@@ -145,7 +152,8 @@ func (l *lineage) follow(size int64, m mark, full bool) error {
 // cannot have become a valid frame: size and header are the same, and the mark
 // does not cover them.
 func (l *lineage) sameTail(sc *scanner, size, marked int64) bool {
-	if l.tail.size != size || l.tail.pos != l.cur.pos || marked > l.cur.pos || size-l.cur.pos < frameHeaderSize {
+	// What follows a moved frame may have been cut and written again.
+	if l.moving != nil || l.tail.size != size || l.tail.pos != l.cur.pos || marked > l.cur.pos || size-l.cur.pos < frameHeaderSize {
 		return false
 	}
 	b, err := sc.win.bytes(l.cur.pos, frameHeaderSize)

@@ -43,6 +43,7 @@ type member struct {
 	hold     *hold
 	internal bool // may go while another transaction holds the lock as a courtesy
 	try      bool // do not wait for the lock
+	alone    bool // shares its lock hold with nobody
 
 	state atomic.Uint32 // memberWaiting, then one of the others
 	wake  chan bool     // true: you lead; false: done
@@ -130,7 +131,7 @@ func (q *queue) take(group []*member) []*member {
 	size := group[0].size
 	for _, m := range q.waiting {
 		size += m.size
-		if len(group) < maxGroup && size < maxGroupBytes && q.admits(m) && m.state.CompareAndSwap(memberWaiting, memberTaken) {
+		if !group[0].alone && !m.alone && len(group) < maxGroup && size < maxGroupBytes && q.admits(m) && m.state.CompareAndSwap(memberWaiting, memberTaken) {
 			group = append(group, m)
 		} else {
 			rest = append(rest, m)
@@ -242,19 +243,23 @@ func (s *Storage) Hold(ctx context.Context, limit time.Duration) (storage.Hold, 
 	}
 	defer s.leave()
 	h := &hold{s: s}
-	err := s.submit(ctx, &member{run: func(*batch) error {
-		s.queue.mu.Lock()
-		defer s.queue.mu.Unlock()
-		if s.queue.hold == nil {
-			s.queue.hold = h
-			h.timer = time.AfterFunc(limit, h.Release)
+	for {
+		l := s.current()
+		err := s.submit(ctx, &member{run: func(*batch) error {
+			s.queue.mu.Lock()
+			defer s.queue.mu.Unlock()
+			if s.queue.hold == nil {
+				s.queue.hold = h
+				h.timer = time.AfterFunc(limit, h.Release)
+			}
+			return nil
+		}})
+		if again, err := s.retry(l, err); err != nil {
+			return nil, err
+		} else if !again {
+			return h, nil
 		}
-		return nil
-	}})
-	if err != nil {
-		return nil, s.fault(err)
 	}
-	return h, nil
 }
 
 // Release implements storage.Hold.

@@ -64,6 +64,21 @@ func (f *frame) off(i int) int64 {
 	return int64(binary.LittleEndian.Uint32(f.table[i*tableEntrySize+8:]))
 }
 
+// greatest is the greatest object id of the table, 0 when it is empty.
+func (f *frame) greatest() storage.OID {
+	if f.records == 0 {
+		return 0
+	}
+	if f.kind != kindBase { // in order
+		return f.oid(f.records - 1)
+	}
+	top := storage.OID(0)
+	for i := range f.records {
+		top = max(top, f.oid(i))
+	}
+	return top
+}
+
 // sum32 is the checksum of the i-th record. So the table, and with it the
 // frame's checksum, stands for all that the frame holds.
 func (f *frame) sum32(i int) uint32 {
@@ -159,7 +174,7 @@ func (f *frame) checkTable() string {
 	last := storage.OID(0)
 	for i := range f.records {
 		o, off := f.oid(i), f.off(i)
-		if o <= last || o > storage.MaxOID {
+		if o <= last && f.kind != kindBase || o == 0 || o > storage.MaxOID {
 			return "object ids of a table are out of order"
 		}
 		if i == 0 && off != f.bodyOff() || f.off(i+1)-off < recordHeaderSize {
@@ -170,7 +185,7 @@ func (f *frame) checkTable() string {
 	if f.records == 0 && f.bodyOff()+trailerSize != f.length {
 		return "a frame without records that is longer than its metadata"
 	}
-	if f.records > 0 && f.kind != kindTransaction && f.known() {
+	if f.records > 0 && f.kind != kindTransaction && f.kind != kindBase && f.known() {
 		return "records in a frame that is no transaction"
 	}
 	return ""
@@ -181,7 +196,7 @@ func (f *frame) checkLink(c chain) string {
 	switch {
 	case f.kind == kindTransaction && f.tid <= c.tid || f.kind != kindTransaction && f.tid != c.tid || f.time < c.time: // 8
 		return "a transaction id or time that goes back"
-	case f.records > 0 && f.oid(f.records-1) >= c.high: // 14
+	case f.greatest() >= c.high: // 14
 		return "an object id that was not given out"
 	case f.leaseCount > maxLease || f.leaseCount > 0 && f.leaseFirst != c.high || f.leaseFirst > c.high || uint64(f.leaseFirst)+uint64(f.leaseCount) > uint64(storage.MaxOID): // 14
 		return "an impossible lease of object ids"
@@ -191,6 +206,8 @@ func (f *frame) checkLink(c chain) string {
 		if len(f.meta) < 5 || len(f.meta) > 4+storage.MaxClassName || !utf8.Valid(f.meta[4:]) || binary.LittleEndian.Uint32(f.meta) != uint32(c.cls+1) || c.cls >= storage.MaxClasses {
 			return "an impossible class frame"
 		}
+	case f.kind == kindBase && len(f.meta) != f.records*baseEntrySize, f.kind == kindMoved && len(f.meta) <= movedFixed, f.kind == kindOrigin && len(f.meta)%originSize != 0: // 16
+		return "impossible metadata"
 	case f.kind == kindTransaction:
 		if _, ok := parseMeta(f.meta); !ok {
 			return "metadata that cannot be read"

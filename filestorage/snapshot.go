@@ -68,10 +68,18 @@ func (s *snapshot) Find(oid storage.OID) (storage.Position, error) {
 	if int64(p) >= s.end {
 		return s.older(oid, p)
 	}
-	if p == 0 {
-		return 0, storage.ErrNotFound
+	if p <= 0 {
+		return 0, s.l.absent(p)
 	}
 	return p, nil
+}
+
+// absent is the error for an answer of the index that is no position.
+func (l *lineage) absent(p storage.Position) error {
+	if p == 0 {
+		return storage.ErrNotFound
+	}
+	return l.index.failure()
 }
 
 // older finds the record that was current in this snapshot, when a newer one
@@ -91,8 +99,8 @@ func (s *snapshot) older(oid storage.OID, p storage.Position) (storage.Position,
 		}
 		p = h.prev
 	}
-	if p == 0 {
-		return 0, storage.ErrNotFound
+	if p <= 0 {
+		return 0, s.l.absent(p)
 	}
 	return p, nil
 }

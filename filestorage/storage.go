@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -33,6 +32,8 @@ type Options struct {
 	// process is one goroutine.
 	Foreground bool
 	Now        func() time.Time // nil = time.Now
+
+	indexTail int64 // see checkpointLeast; tests write an index of small files, too
 }
 
 // Storage is a record file, opened. It implements storage.Storage.
@@ -53,6 +54,7 @@ type Storage struct {
 	queue   queue
 	lease   lease
 	syncing sync.Mutex   // held by the one background sync
+	packing atomic.Bool  // a pack of this handle runs; set by compare-and-swap
 	looked  atomic.Int64 // when the path was last compared with the open file, ns
 
 	mu      sync.Mutex // guards closed and the count of running calls
@@ -75,6 +77,9 @@ func Open(path string, opts Options) (*Storage, error) {
 	}
 	if opts.LockTimeout <= 0 {
 		opts.LockTimeout = 10 * time.Second
+	}
+	if opts.indexTail == 0 {
+		opts.indexTail = checkpointLeast
 	}
 	if opts.Perm == 0 {
 		opts.Perm = 0o600
@@ -191,7 +196,9 @@ func (s *Storage) Begin(ctx context.Context, writable bool) (storage.Snapshot, e
 		}
 		// A lineage that was replaced in the meantime has closed its files.
 		if !l.dead.Load() || l == s.current() {
-			return nil, s.fault(err)
+			if again, err := s.retry(l, err); !again {
+				return nil, err
+			}
 		}
 	}
 }
@@ -228,7 +235,11 @@ func (s *Storage) look(ctx context.Context, l *lineage, writable bool) error {
 			return err
 		}
 	}
-	if st, err = l.refresh(); err != nil || st.base >= st.end {
+	st, err = l.refresh()
+	if err == nil && l.atMoved.Load() {
+		err = s.checkMoved(l)
+	}
+	if err != nil || st.base >= st.end {
 		return err
 	}
 	// What is behind the mark may have been made durable by others, who wrote
@@ -287,43 +298,6 @@ func (s *Storage) sizeError(err error) error {
 	return fmt.Errorf("durus: %s: %w", s.path, err)
 }
 
-// fault passes an error on. If it says that the file was rewound, the next
-// transaction gets the new history.
-func (s *Storage) fault(err error) error {
-	if err == nil || !errors.Is(err, storage.ErrRewound) {
-		return err
-	}
-	s.reloading.Lock()
-	defer s.reloading.Unlock()
-	if p := s.foreign.Load(); p != nil {
-		return *p
-	}
-	old := s.current()
-	if old.dead.Load() {
-		return err
-	}
-	if !s.stale(old) { // an old snapshot met an earlier change
-		return err
-	}
-	vfs.Advise(old.file, vfs.Doubted, 0, math.MaxInt64) // what is cached of it is of another history
-	l, openErr := s.openLineage()
-	if openErr != nil {
-		return errors.Join(err, openErr)
-	}
-	if l.header.ID != old.header.ID {
-		l.retire()
-		err := fmt.Errorf("%w: %s holds another database now: close it and open it again", storage.ErrRewound, s.path)
-		s.foreign.Store(&err)
-		return err
-	}
-	s.opts.Logger.Warn("durus: the file was rewound", "path", s.path, "err", err)
-	s.lineage.Store(l)
-	if closeErr := old.retire(); closeErr != nil {
-		s.opts.Logger.Warn("durus: close", "path", s.path, "err", closeErr)
-	}
-	return err
-}
-
 // stale reports whether the lineage no longer fits what the path leads to.
 func (s *Storage) stale(l *lineage) bool {
 	info, err := s.fs.Stat(s.path)
@@ -368,11 +342,16 @@ func (s *Storage) Sync(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	l := s.current()
-	if err := s.look(ctx, l, true); err != nil {
-		return s.fault(err)
+	for {
+		l := s.current()
+		err := s.look(ctx, l, true)
+		if err == nil {
+			err = s.safe(l, l.end())
+		}
+		if again, err := s.retry(l, err); !again {
+			return err
+		}
 	}
-	return s.fault(s.settle(l, l.end()))
 }
 
 // Committed implements storage.Storage.
@@ -387,6 +366,9 @@ func (s *Storage) Committed(tid storage.TID) (bool, error) {
 			return false, err
 		}
 		return t.TID == tid, nil
+	}
+	if h := s.Header().Horizon; tid <= h {
+		return false, fmt.Errorf("%w: %s was packed, and what it knows of transactions begins behind %s: it cannot tell of %s", storage.ErrPacked, s.path, h, tid)
 	}
 	return false, nil
 }
@@ -434,17 +416,32 @@ func (s *Storage) Close() error {
 		s.idle.Wait()
 	}
 	s.mu.Unlock()
+	err := s.finish()
 	s.reloading.Lock() // nobody replaces the lineage any more
 	defer s.reloading.Unlock()
-	l := s.current()
-	var err error
-	if !s.opts.ReadOnly && !l.dead.Load() {
-		if e := s.returnLease(background, l); e != nil && !errors.Is(e, storage.ErrLocked) {
-			err = e
+	return errors.Join(err, s.current().retire(), s.giveUp())
+}
+
+// finish is what Close does before it closes anything.
+func (s *Storage) finish() error {
+	for {
+		l := s.current()
+		if s.opts.ReadOnly || l.dead.Load() {
+			return nil
+		}
+		err := s.returnLease(background, l)
+		if errors.Is(err, storage.ErrLocked) {
+			err = nil
 		}
 		if l.behind() > 0 {
-			err = errors.Join(err, s.settle(l, l.end()))
+			err = errors.Join(err, s.safe(l, l.end()))
+		}
+		again, err := s.retry(l, err)
+		if !again {
+			if err == nil {
+				s.indexAtClose(l)
+			}
+			return err
 		}
 	}
-	return errors.Join(err, l.retire(), s.giveUp())
 }

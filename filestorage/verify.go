@@ -64,6 +64,12 @@ func (s *Storage) Verify(ctx context.Context, progress func(done, total int64)) 
 func (s *Storage) VerifyRecords(ctx context.Context, check func(*storage.Record) string, progress func(done, total int64)) (*Report, error) {
 	l := s.current()
 	m, w, known, err := l.extent()
+	if err == nil && l.atMoved.Load() {
+		err = s.checkMoved(l)
+	}
+	if again, _ := s.retry(l, err); again {
+		return s.VerifyRecords(ctx, check, progress)
+	}
 	if err != nil && !errors.Is(err, storage.ErrCorrupt) && !errors.Is(err, storage.ErrTooNew) {
 		return nil, s.fault(err)
 	}
@@ -113,7 +119,7 @@ func (v *verifier) run(ctx context.Context, size int64, progress func(done, tota
 		return err
 	}
 	sc := scanner{salt: h.Salt, win: &window{file: v.l.file, size: size}}
-	c := chain{pos: headerSize, sum: h.checksum(), high: h.HighOID}
+	c := h.chain()
 	link := true
 	for c.pos < size {
 		if err := ctx.Err(); err != nil {
@@ -149,10 +155,7 @@ func (v *verifier) run(ctx context.Context, size int64, progress func(done, tota
 		if f.leaseFirst != 0 {
 			high = f.leaseFirst + storage.OID(f.leaseCount)
 		}
-		top := c.top
-		if f.records > 0 {
-			top = max(top, f.oid(f.records-1))
-		}
+		top := max(c.top, f.greatest())
 		c = chain{pos: f.end(), sum: f.sum, tid: f.tid, time: f.time, high: high, top: top, cls: cls}
 		link = true
 		if progress != nil {

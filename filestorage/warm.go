@@ -123,6 +123,9 @@ func (s *Storage) viewAnyway(err error) error {
 	if err == nil {
 		return nil
 	}
+	if errors.Is(err, errElsewhere) {
+		return nil
+	}
 	for _, end := range []error{storage.ErrRewound, storage.ErrCorrupt, storage.ErrTooNew, storage.ErrClosed} {
 		if errors.Is(err, end) {
 			return err

@@ -15,6 +15,8 @@ type window struct {
 	size int64
 	buf  []byte
 	off  int64 // of buf in the file
+
+	least int64 // how much is read at once; 0: windowSize
 }
 
 // windowSize is how much is read at once; one record may need more.
@@ -32,7 +34,11 @@ func (w *window) bytes(off int64, n int) ([]byte, error) {
 	if w.file == nil {
 		return nil, errShrunk
 	}
-	want := int(min(max(int64(n), windowSize), w.size-off))
+	least := w.least
+	if least == 0 {
+		least = windowSize
+	}
+	want := int(min(max(int64(n), least), w.size-off))
 	if cap(w.buf) < want {
 		w.buf = make([]byte, want)
 	}

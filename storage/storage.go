@@ -116,6 +116,15 @@ type Snapshot interface {
 	Release()
 }
 
+// Successor is implemented by snapshots of storages whose file can be packed.
+type Successor interface {
+	// Carry translates the position of a revision of oid in old to one in this
+	// snapshot's file, which was packed from that of old. pos is 0, which is no
+	// revision, when this snapshot holds another revision of the object, or none.
+	// known is false when the one file was not packed from the other.
+	Carry(old Snapshot, oid OID, at Position) (pos Position, known bool, err error)
+}
+
 // Commit is a transaction to be committed.
 type Commit struct {
 	Base    Snapshot // the state that the transaction saw

@@ -45,6 +45,9 @@
 //     one. Nothing else may be answered from memory.
 //  14. All methods of FS, File and Locker may be called from many goroutines,
 //     unless they say otherwise.
+//  15. Rename gives a name to another file without a moment in which it leads
+//     nowhere (Props.AtomicReplace). Who has the old file open keeps its bytes
+//     and is told by Info.Links that it has lost its name.
 //
 // Errors wrap those of io/fs (fs.ErrNotExist, fs.ErrExist, fs.ErrPermission)
 // and of package syscall (syscall.ENOSPC), and the sentinels of this package.

@@ -31,6 +31,14 @@ type FS interface {
 	// Remove removes a name.
 	Remove(name string) error
 
+	// Rename gives the file called old another name in the same directory, in
+	// the place of the file that has that name, if there is one: its owner,
+	// group and permissions go over to the new one, as far as the caller may.
+	// Who has the replaced file open keeps its bytes. It syncs neither bytes
+	// nor names. A missing old is fs.ErrNotExist. After an error both names are
+	// what they were, unless it Is ErrUnknownOutcome.
+	Rename(old, name string) error
+
 	// SyncDir returns when the directory that holds name is on the disk: the
 	// names in it are those that a power cut leaves.
 	SyncDir(name string) error
@@ -47,11 +55,18 @@ type FS interface {
 	Locker(name string, data File, mode Mode, perm fs.FileMode) Locker
 }
 
+// Space is implemented by storages that can tell how much room is left.
+type Space interface {
+	// Free is how many bytes can still be written where name lies, or would
+	// lie. Others write, too: it is a hint.
+	Free(name string) (int64, error)
+}
+
 // Props are the abilities of a storage; callers decide by them, not by names.
 type Props struct {
 	Locks           bool // Locker works between all processes that can reach the storage
 	Append          bool // files opened with Append can grow
-	AtomicReplace   bool // a name that is being replaced leads to the old file or to the new one
+	AtomicReplace   bool // a name that is being replaced leads to the old file or to the new one; Rename works
 	ConditionalPut  bool // FailIfExists has one winner among all who can reach the storage
 	StableSize      bool // Size and Stat are never stale
 	Mapping         bool // files implement Mapper

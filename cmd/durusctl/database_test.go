@@ -34,6 +34,7 @@ func makedb() {
 		"bank":     makeBank,
 		"unclosed": func(path, _ string) error { return openMaker(path).bank() },
 		"versions": makeVersions,
+		"rooted":   makeRooted,
 		"empty":    func(path, _ string) error { return openMaker(path).close() },
 		"odd":      makeOdd,
 		"write":    func(path, n string) error { return makeWrites(path, n, os.Stdout) },
@@ -141,6 +142,29 @@ func (m *maker) commit(meta storage.Meta, records ...storage.Record) (tid storag
 	defer snap.Release()
 	tid, m.err = m.st.Commit(context.Background(), &storage.Commit{Base: snap, Records: records, Meta: meta})
 	return tid
+}
+
+// makeRooted makes a database whose root directory leads to some of its objects.
+func makeRooted(path, _ string) error {
+	m := openMaker(path)
+	nothing := func(oid storage.OID, class string, refs ...storage.OID) storage.Record {
+		return storage.Record{OID: oid, Class: m.class(class), Codec: storage.CodecMsgpack, Payload: refsPayload(refs), Strong: refs}
+	}
+	a, b, lost := m.oid(), m.oid(), m.oid()
+	m.commit(storage.Meta{}, nothing(1, "durus.Roots", a), nothing(a, "rooted.Thing", b), nothing(b, "rooted.Thing"), nothing(lost, "rooted.Lost"))
+	for range 5 {
+		m.commit(storage.Meta{}, nothing(b, "rooted.Thing"))
+	}
+	return m.close()
+}
+
+// refsPayload is a msgpack array of references.
+func refsPayload(refs []storage.OID) []byte {
+	b := []byte{0x90 | byte(len(refs))}
+	for _, o := range refs {
+		b = append(b, 0xd6, 1, 0, 0, 0, byte(o))
+	}
+	return b
 }
 
 func makeBank(path, _ string) error {

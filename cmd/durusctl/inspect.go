@@ -63,6 +63,7 @@ type overviewJSON struct {
 	Objects      uint64      `json:"objects"`
 	LiveBytes    int64       `json:"live_bytes"`
 	DeadBytes    int64       `json:"dead_bytes"`
+	Reclaimable  int64       `json:"reclaimable_bytes"` // by a pack without --keep: at least this much
 	LastTID      storage.TID `json:"last_tid"`
 	LastTime     *string     `json:"last_time"`
 	Classes      []classJSON `json:"classes"`
@@ -125,6 +126,7 @@ func overviewOf(o *filestorage.Overview) overviewJSON {
 		Objects:      o.Objects,
 		LiveBytes:    o.Live,
 		DeadBytes:    o.Dead,
+		Reclaimable:  o.Reclaimable,
 		LastTID:      o.LastTID,
 		Classes:      []classJSON{},
 	}
@@ -183,6 +185,11 @@ func (a *app) printOverview(o *filestorage.Overview) {
 	}
 	f.add("live", sizeText(o.Live))
 	f.add("dead", sizeText(o.Dead))
+	if o.Packed {
+		f.add("reclaimable", "none: it is packed, and nothing was committed since")
+	} else {
+		f.add("reclaimable", "at least "+sizeText(o.Reclaimable)+"; durusctl pack --dry-run tells exactly")
+	}
 	if o.LastTID == 0 {
 		f.add("last tid", "none")
 	} else {

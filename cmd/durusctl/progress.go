@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 )
 
@@ -21,6 +22,7 @@ type progress struct {
 const (
 	progressAfter = 500 * time.Millisecond
 	progressEvery = 100 * time.Millisecond
+	barWidth      = 24
 )
 
 func (a *app) progress(what string) *progress {
@@ -48,7 +50,9 @@ func (p *progress) update(done, total int64) {
 	if p.total != nil {
 		all = p.total(total)
 	}
-	fmt.Fprintf(p.to, "\r%s %3d %% of %s\x1b[K", p.what, 100*done/total, all)
+	full := int(barWidth * done / total)
+	bar := strings.Repeat("#", full) + strings.Repeat(".", barWidth-full)
+	fmt.Fprintf(p.to, "\r%s [%s] %3d %% of %s\x1b[K", p.what, bar, 100*done/total, all)
 }
 
 // end removes the line.

@@ -47,8 +47,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:               "durusctl COMMAND FILE [ARGS]",
-		Short:             "Look into durus databases",
-		Long:              `Look into durus databases, which may be in use. Only retype writes to them.`,
+		Short:             "Look into durus databases, and keep them small",
+		Long:              `Look into durus databases that may be in use. Only index, pack, retype write.`,
 		SilenceErrors:     true,
 		SilenceUsage:      true,
 		DisableAutoGenTag: true,
@@ -78,6 +78,8 @@ func (a *app) root() *cobra.Command {
 		a.locksCommand(),
 		a.migrateCommand(),
 		a.retypeCommand(),
+		a.packCommand(),
+		a.indexCommand(),
 		a.versionCommand(),
 	)
 	root.SetHelpCommand(helpCommand())

@@ -145,7 +145,7 @@ func TestProgress(t *testing.T) {
 	p.update(5, 10)
 	p.update(6, 10)
 	p.end()
-	if want := "\rverify  50 % of 10 bytes\x1b[K\r\x1b[K"; out.String() != want {
+	if want := "\rverify [############............]  50 % of 10 bytes\x1b[K\r\x1b[K"; out.String() != want {
 		t.Errorf("it prints %q, want %q", out.String(), want)
 	}
 	out.Reset()

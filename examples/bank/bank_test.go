@@ -33,7 +33,7 @@ func TestRun(t *testing.T) {
 			var out bytes.Buffer
 			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 			defer cancel()
-			r, err := newRun(ctx, config{workers: 2, readers: 1, accounts: 20, file: path, out: &out})
+			r, err := newRun(ctx, config{workers: 2, readers: 1, accounts: 20, file: path, out: &out, pack: name == "one"})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -50,6 +50,9 @@ func TestRun(t *testing.T) {
 			}
 			if all := r.sum(); all.kills == 0 || all.audits == 0 {
 				t.Errorf("%d kills, %d audits", all.kills, all.audits)
+			}
+			if r.packer != nil && r.packer.packs == 0 {
+				t.Error("nothing was packed") // D5
 			}
 			t.Log(out.String())
 		})
@@ -155,8 +158,8 @@ func TestCheck(t *testing.T) {
 }
 
 func TestParse(t *testing.T) {
-	c, err := parse([]string{"--seconds", "0.5", "--workers=3", "--sync", "never", "--file", "x.durus", "--no-kill"})
-	if err != nil || c.seconds != 0.5 || c.workers != 3 || c.sync != durus.SyncNever || c.file != "x.durus" || !c.noKill {
+	c, err := parse([]string{"--seconds", "0.5", "--workers=3", "--sync", "never", "--file", "x.durus", "--no-kill", "--pack"})
+	if err != nil || c.seconds != 0.5 || c.workers != 3 || c.sync != durus.SyncNever || c.file != "x.durus" || !c.noKill || !c.pack {
 		t.Errorf("%+v, %v", c, err)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/durusdb/durus/durus"
+	"github.com/durusdb/durus/pack"
 )
 
 // jobEnv holds the job of a process that this program started.
@@ -20,6 +21,7 @@ type job struct {
 	File   string
 	Sync   durus.SyncPolicy
 	Teller durus.OID // of a worker; a reader has none
+	Pack   bool      // neither: it packs
 }
 
 // report is a line of JSON on a job's standard output.
@@ -29,6 +31,8 @@ type report struct {
 	Conflicts uint64        `json:",omitzero"` // since the last report
 	Retries   uint64        `json:",omitzero"` // since the last report
 	Audits    int           `json:",omitzero"` // since the last report
+	Packs     int           `json:",omitzero"` // since the last report
+	Removed   int64         `json:",omitzero"` // bytes, by those
 	Failed    string        `json:",omitzero"` // why the process ends early
 }
 
@@ -56,14 +60,17 @@ func perform(ctx context.Context, text string, lines *json.Encoder) (err error) 
 		return err
 	}
 	teller := durus.RefTo[Teller](j.Teller)
-	db, err := durus.Open(j.File, &durus.Options{MustExist: true, ReadOnly: teller.IsNil(), Sync: j.Sync})
+	db, err := durus.Open(j.File, &durus.Options{MustExist: true, ReadOnly: teller.IsNil() && !j.Pack, Sync: j.Sync})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	if teller.IsNil() {
+	switch {
+	case j.Pack:
+		err = packAll(ctx, db, lines)
+	case teller.IsNil():
 		err = readAll(ctx, db, lines)
-	} else {
+	default:
 		err = transferAll(ctx, db, teller, lines)
 	}
 	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
@@ -87,6 +94,24 @@ func transferAll(ctx context.Context, db *durus.DB, teller durus.Ref[Teller], li
 			return err
 		}
 		last = stats
+	}
+}
+
+// packAll packs the file again and again, and rests for a moment in between.
+func packAll(ctx context.Context, db *durus.DB, lines *json.Encoder) error {
+	for {
+		r, err := db.Pack(ctx, pack.Options{})
+		if err != nil {
+			return err
+		}
+		if err := lines.Encode(report{Packs: 1, Removed: r.Before - r.After, Took: r.Lock}); err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(20 * time.Millisecond):
+		}
 	}
 }
 

@@ -3,6 +3,7 @@
 // them is killed in the middle of its work.
 //
 //	go run ./examples/bank
+//	go run ./examples/bank --pack
 //
 // What is checked: every state that a reader sees holds the same total; every
 // commit that a worker has acknowledged is in the file at the end. The exit
@@ -37,6 +38,7 @@ type config struct {
 	sync     durus.SyncPolicy
 	file     string
 	noKill   bool
+	pack     bool
 	out      io.Writer
 }
 
@@ -72,6 +74,7 @@ func parse(args []string) (config, error) {
 	flags.IntVar(&c.readers, "readers", 2, "`processes` that check the total")
 	flags.IntVar(&c.accounts, "accounts", 100, "in a new file; fewer of them, more conflicts")
 	flags.StringVar(&c.file, "file", "", "database, new or of an earlier run (default a temporary one, removed at the end)")
+	flags.BoolVar(&c.pack, "pack", false, "another process packs the file all the time, and is killed, too")
 	flags.BoolVar(&c.noKill, "no-kill", false, "kill no worker")
 	flags.Func("sync", "when a commit is reported: always (on the disk), interval or never (default always)", func(s string) error {
 		policies := map[string]durus.SyncPolicy{"always": durus.SyncAlways, "interval": durus.SyncInterval, "never": durus.SyncNever}

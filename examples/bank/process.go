@@ -30,7 +30,10 @@ type process struct {
 	conflicts    uint64
 	retries      uint64
 	audits       int
-	failed       string // why it ended early, in its own words
+	packs        int
+	removed      int64         // bytes, by packs
+	held         time.Duration // longest time for which a pack has held up commits
+	failed       string        // why it ended early, in its own words
 }
 
 // event is what a process said, or its end.
@@ -105,6 +108,11 @@ func (p *process) take(r report) error {
 	p.conflicts += r.Conflicts
 	p.retries += r.Retries
 	p.failed = r.Failed
+	if r.Packs > 0 {
+		p.packs += r.Packs
+		p.removed += r.Removed
+		p.held = max(p.held, r.Took)
+	}
 	if r.Transfer == 0 {
 		return nil
 	}

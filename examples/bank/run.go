@@ -16,6 +16,7 @@ type run struct {
 	config
 	workers []*process
 	readers []*process
+	packer  *process // nil unless it is wanted
 	events  chan event
 	alive   int // processes whose end has not come yet
 	begin   time.Time
@@ -44,13 +45,24 @@ func newRun(ctx context.Context, c config) (*run, error) {
 	for i := range c.readers {
 		r.readers = append(r.readers, &process{name: fmt.Sprintf("reader %d", i+1), job: job{File: c.file}})
 	}
+	if c.pack {
+		r.packer = &process{name: "packer", job: job{File: c.file, Pack: true}}
+	}
 	return r, nil
+}
+
+// killable are the processes that write.
+func (r *run) killable() []*process {
+	if r.packer == nil {
+		return r.workers
+	}
+	return append(slices.Clone(r.workers), r.packer)
 }
 
 // loop starts the processes and returns when all have ended, which they are
 // told to when ctx is done.
 func (r *run) loop(ctx context.Context) {
-	for _, p := range slices.Concat(r.workers, r.readers) {
+	for _, p := range slices.Concat(r.killable(), r.readers) {
 		r.launch(ctx, p)
 	}
 	tick := time.NewTicker(r.screen.every())
@@ -64,7 +76,8 @@ func (r *run) loop(ctx context.Context) {
 			r.take(ctx, e)
 		case <-kill.C:
 			if !r.noKill && ctx.Err() == nil {
-				r.workers[rand.IntN(len(r.workers))].kill()
+				all := r.killable()
+				all[rand.IntN(len(all))].kill()
 				kill.Reset(killPause())
 			}
 		case <-tick.C:

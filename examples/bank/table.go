@@ -83,6 +83,10 @@ func (r *run) table() (bool, error) {
 	if err := w.Flush(); err != nil {
 		return false, err
 	}
+	if p := r.packer; p != nil {
+		fmt.Fprintf(r.out, "\nPacked %d times meanwhile, %.1f MB removed, %d packs killed; commits were held up for %.2f ms at most.\n",
+			p.packs, float64(p.removed)/1e6, p.kills, p.held.Seconds()*1000)
+	}
 	fmt.Fprintf(r.out, "\nTotal checked %d times by %d readers, and once at the end.\n", all.audits, len(r.readers))
 	if len(r.wrong) > 0 {
 		fmt.Fprintf(r.out, "\nFAILED: %d checks\n", len(r.wrong))

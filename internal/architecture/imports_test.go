@@ -25,6 +25,7 @@ var allowed = map[string][]string{
 	"cmd/...":          {"durus", "storage", "filestorage", "pack", "vfs", "vfs/posix", "internal/codec", "internal/collection", "cmd/..."},
 	"examples/...":     {"durus"},
 	"examples/backend": {"durus", "vfs"}, // shows how to write a back end
+	"examples/bank":    {"durus", "pack"},
 
 	"internal/codec":        {"storage"},
 	"internal/collection":   {"storage", "internal/codec"},

@@ -20,6 +20,8 @@ var roles = map[string]func(task []byte) error{
 	"create":   with(runCreate),
 	"spawn":    with(runSpawn),
 	"wait":     with(runWait),
+	"graph":    with(runGraph),
+	"pack":     with(runPack),
 }
 
 const roleEnv = "DURUS_CHILD"

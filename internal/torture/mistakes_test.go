@@ -24,7 +24,7 @@ var mistakes = []struct {
 	edits []edit
 	test  string // that shall find it; empty: histories
 }{
-	{"only writes are validated", []edit{{"durus/session.go",
+	{"only writes are validated", []edit{{"durus/rebase.go",
 		"if c.db.opts.Isolation == SnapshotIsolation {", "if true {"}}, ""},
 	{"loads do not enter the read set", []edit{{"durus/ref.go",
 		"return load[T](s.core(), uint64(r.raw), true) }", "return load[T](s.core(), uint64(r.raw), false) }"}}, ""},

@@ -108,6 +108,9 @@ func (s *FS) List(prefix string) iter.Seq2[string, error] { return s.lower.List(
 // Remove implements vfs.FS.
 func (s *FS) Remove(name string) error { return s.lower.Remove(name) }
 
+// Rename implements vfs.FS.
+func (s *FS) Rename(old, name string) error { return s.lower.Rename(old, name) }
+
 // SyncDir implements vfs.FS.
 func (s *FS) SyncDir(name string) error { return s.lower.SyncDir(name) }
 

@@ -146,6 +146,9 @@ func (c *FS) List(prefix string) iter.Seq2[string, error] { return c.lower.List(
 // Remove implements vfs.FS.
 func (c *FS) Remove(name string) error { return c.lower.Remove(name) }
 
+// Rename implements vfs.FS. What is kept belongs to files, not to names.
+func (c *FS) Rename(old, name string) error { return c.lower.Rename(old, name) }
+
 // SyncDir implements vfs.FS.
 func (c *FS) SyncDir(name string) error { return c.lower.SyncDir(name) }
 

@@ -47,7 +47,7 @@ var effects = [kinds]struct {
 	kindTorn:    {writes, false},
 	kindDelay:   {wrap.All, true},
 	kindHang:    {wrap.All, true},
-	kindPretend: {writes | wrap.Truncate | wrap.Sync | wrap.SyncDir | wrap.Remove | wrap.UpdateMark | wrap.TryLock | wrap.Lock, false},
+	kindPretend: {writes | wrap.Truncate | wrap.Sync | wrap.SyncDir | wrap.Remove | wrap.Rename | wrap.UpdateMark | wrap.TryLock | wrap.Lock, false},
 	kindFlip:    {writes | wrap.UpdateMark | wrap.Read | wrap.ReadMark, false},
 	kindStale:   {wrap.Size | wrap.FileStat | wrap.Stat | wrap.Read, false},
 	kindLose:    {wrap.All, true},

@@ -57,7 +57,7 @@ func (p *Profile) of(op wrap.Op) time.Duration {
 		return p.Write
 	case wrap.Sync, wrap.SyncDir, wrap.Commit:
 		return p.Sync
-	case wrap.Stat, wrap.List, wrap.Remove, wrap.Resolve:
+	case wrap.Stat, wrap.List, wrap.Remove, wrap.Rename, wrap.Resolve:
 		return p.Name
 	case wrap.TryLock, wrap.Lock, wrap.Unlock, wrap.Holder, wrap.Reopen, wrap.Deleted, wrap.ReadMark, wrap.UpdateMark:
 		return p.Lock

@@ -1,6 +1,7 @@
 package mem
 
 import (
+	"errors"
 	"io/fs"
 	"iter"
 	"path"
@@ -226,10 +227,18 @@ func (p *Process) Link(old, name string) error {
 	return p.do(Op{Kind: OpLink, Name: name}, "link", func(d *Disk, name string) error { return d.link(clean(old), name) })
 }
 
-// Rename gives a file another name in the place of the old one, and of a file
-// that had the new one, as rename(2) does.
+// Rename implements vfs.FS, as rename(2) does.
 func (p *Process) Rename(old, name string) error {
-	return p.do(Op{Kind: OpRename, Name: name}, "rename", func(d *Disk, name string) error { return d.rename(clean(old), name) })
+	done := false
+	err := p.do(Op{Kind: OpRename, Name: name}, "rename", func(d *Disk, name string) error {
+		err := d.rename(clean(old), name)
+		done = err == nil
+		return err
+	})
+	if err != nil && done { // a rule lets it be reported as failed
+		err = errors.Join(vfs.ErrUnknownOutcome, err)
+	}
+	return err
 }
 
 // SyncDir implements vfs.FS. Names changed before its start are on the disk

@@ -18,6 +18,7 @@ var nameRules = []rule{
 	{"ListLeavesDirectoriesOut", listLeavesDirectoriesOut},
 	{"ListBesideCreators", listBesideCreators},
 	{"RemoveRemovesANameOnce", removeOnce},
+	{"RenameReplaces", renameReplaces},
 	{"SyncDirOfWhatIsThere", syncDirWorks},
 	{"ResolveIsStable", resolveIsStable},
 	{"PropsAreStable", propsAreStable},
@@ -162,6 +163,36 @@ func removeOnce(s *subject) {
 	s.create("x", []byte("two")) // the name is free
 	s.leadsTo("x", []byte("two"))
 	s.leadsTo("y", []byte("stays"))
+}
+
+// A file takes the name of another one, whose handles keep its bytes.
+func renameReplaces(s *subject) {
+	s.need(s.props.AtomicReplace, "names cannot be replaced (Props.AtomicReplace)")
+	s.create("x", []byte("old"))
+	s.create("new", []byte("new"))
+	f := s.open(s.other, "x", vfs.ReadOnly)
+	was, err := f.Stat()
+	s.check(err)
+	s.check(s.fs.Rename(s.name("new"), s.name("x")))
+	s.isGone("new")
+	s.leadsTo("x", []byte("new"))
+	var b [3]byte
+	if n, err := f.ReadAt(b[:], 0); n != 3 || string(b[:]) != "old" {
+		s.Errorf("a handle of the replaced file reads %q, %v", b[:n], err)
+	}
+	now, err := f.Stat()
+	s.check(err)
+	there, err := s.other.Stat(s.name("x"))
+	s.check(err)
+	if now.ID != was.ID || there.ID == was.ID || now.Links != 0 {
+		s.Errorf("the replaced file is %+v and was %+v, its name leads to %+v", now, was, there)
+	}
+	s.check(s.fs.Rename(s.name("x"), s.name("y"))) // a name that is free
+	s.isGone("x")
+	s.leadsTo("y", []byte("new"))
+	s.is("Rename of a missing file", s.fs.Rename(s.name("x"), s.name("y")), fs.ErrNotExist)
+	s.leadsTo("y", []byte("new"))
+	s.remain("y")
 }
 
 func syncDirWorks(s *subject) {

@@ -44,6 +44,22 @@ func (t *toy) Locker(name string, _ vfs.File, _ vfs.Mode, _ fs.FileMode) vfs.Loc
 	return vfs.NoLocker(name)
 }
 
+// Rename is not atomic: a toy does not claim so.
+func (t *toy) Rename(old, name string) error {
+	o, err := t.get("rename", old)
+	if err != nil {
+		return err
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if there := t.all[path.Clean("/"+name)]; there != nil && there != o {
+		there.info.Links = 0
+	}
+	delete(t.all, path.Clean("/"+old))
+	t.all[path.Clean("/"+name)] = o
+	return nil
+}
+
 func (t *toy) SyncDir(string) error                { return nil }
 func (t *toy) Resolve(name string) (string, error) { return path.Clean("/" + name), nil }
 

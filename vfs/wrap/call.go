@@ -30,7 +30,7 @@ type Call struct {
 	Info  vfs.Info  // of Stat and FileStat; Size is Info.Size
 	Props vfs.Props // of Props
 	Names []string  // of List; those before an error too
-	Path  string    // of Resolve
+	Path  string    // of Resolve; of Rename the new name, which is asked for
 	Err   error
 
 	// The handle below that the operation is called on, for functions that do
@@ -141,6 +141,8 @@ func (c *Call) nextOfFS() {
 		c.Err = c.fs.Remove(c.Name)
 	case SyncDir:
 		c.Err = c.fs.SyncDir(c.Name)
+	case Rename:
+		c.Err = c.fs.Rename(c.Name, c.Path)
 	case Resolve:
 		c.Path, c.Err = c.fs.Resolve(c.Name)
 	}

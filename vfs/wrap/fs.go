@@ -101,6 +101,13 @@ func (w *FS) List(prefix string) iter.Seq2[string, error] {
 // Remove implements vfs.FS.
 func (w *FS) Remove(name string) error { return w.plain(w.on(Remove, name)) }
 
+// Rename implements vfs.FS.
+func (w *FS) Rename(old, name string) error {
+	c := w.on(Rename, old)
+	c.Path = name
+	return w.plain(c)
+}
+
 // SyncDir implements vfs.FS.
 func (w *FS) SyncDir(name string) error { return w.plain(w.on(SyncDir, name)) }
 

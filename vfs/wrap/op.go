@@ -16,6 +16,7 @@ const (
 	Remove                 // FS.Remove
 	SyncDir                // FS.SyncDir
 	Resolve                // FS.Resolve
+	Rename                 // FS.Rename
 
 	Open     // before the first operation of a File
 	Read     // File.ReadAt
@@ -51,7 +52,7 @@ const (
 const All = end - 1
 
 var names = [Ops]string{
-	"props", "stat", "list", "remove", "syncdir", "resolve",
+	"props", "stat", "list", "remove", "syncdir", "resolve", "rename",
 	"open", "read", "size", "filestat", "append", "rewrite", "truncate", "sync", "close", "map",
 	"create", "write", "commit", "abort",
 	"trylock", "lock", "unlock", "holder", "reopen", "deleted", "readmark", "updatemark", "lockclose",
