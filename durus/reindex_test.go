@@ -268,6 +268,57 @@ func relink(t Table[string, customer]) Table[string, customer] {
 	return Table[string, customer]{raw: t.raw & oidMask}
 }
 
+// What is wrong with the trees of a table is found without their types.
+func TestCheckTables(t *testing.T) {
+	cases := []struct {
+		name string
+		harm func(c *core, s *shop, rec *tableRecord, index func(string) AnyRef)
+		want string
+	}{
+		{"nothing", func(*core, *shop, *tableRecord, func(string) AnyRef) {}, ""},
+		{"an entry is gone", func(c *core, s *shop, rec *tableRecord, index func(string) AnyRef) {
+			Must(BTree[string, Ref[customer]]{raw: index("email").raw}.Delete(coreSession{c}, "ada@x"))
+		}, `index "email" has no entry of object`},
+		{"an entry too many", func(c *core, s *shop, rec *tableRecord, index func(string) AnyRef) {
+			ada, _ := Must2(s.Customers.Ref(coreSession{c}, "ada"))
+			_ = Set[indexEntry[string, customer]]{raw: index("city").raw}.Add(coreSession{c}, indexEntry[string, customer]{"Rom", ada})
+		}, `index "city" has 4 entries, its objects account for 3`},
+		{"another object", func(c *core, s *shop, rec *tableRecord, index func(string) AnyRef) {
+			ada, _ := Must2(s.Customers.Ref(coreSession{c}, "ada"))
+			_ = BTree[string, Ref[customer]]{raw: index("email").raw}.Put(coreSession{c}, "bob@x", ada)
+		}, `under "bob@x"`},
+		{"a key without a member", func(c *core, s *shop, rec *tableRecord, index func(string) AnyRef) {
+			ada, _ := Must2(s.Customers.Ref(coreSession{c}, "ada"))
+			_ = BTree[string, Ref[customer]]{raw: rec.Primary.raw}.Put(coreSession{c}, "eve", ada)
+		}, "it has 4 keys and 3 members"},
+		{"a member without a key", func(c *core, s *shop, rec *tableRecord, index func(string) AnyRef) {
+			Must(BTree[string, Ref[customer]]{raw: rec.Primary.raw}.Delete(coreSession{c}, "ada"))
+		}, `which leads elsewhere`},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			b := memBed(t)
+			db := b.db(Options{Types: shopTypes(byCity, byEmail)})
+			threeCustomers(t, db)
+			shopping(t, db, func(tx *Tx, s *shop) {
+				rec := Must(tx.c.tableRecord(s.Customers.OID()))
+				c.harm(&tx.c, s, rec, func(name string) AnyRef { return rec.Indexes[name].Tree })
+			})
+			reports, err := CheckTables(t.Context(), b.db(Options{Types: NewTypes()}))
+			if err != nil || len(reports) != 1 {
+				t.Fatal(reports, err)
+			}
+			r := reports[0]
+			if found := strings.Join(r.Problems, "; "); c.want == "" && found != "" || !strings.Contains(found, c.want) {
+				t.Errorf("got %q, want %q", found, c.want)
+			}
+			if r.Objects != 3 && c.name == "nothing" || r.Class != "test.Customer" || len(r.Indexes) != 2 || !r.Indexes[1].Unique {
+				t.Errorf("%+v", r)
+			}
+		})
+	}
+}
+
 // A function that has become another one without a new version is found out,
 // and Reindex mends what it has done.
 func TestTableCheck(t *testing.T) {

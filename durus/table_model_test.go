@@ -204,6 +204,7 @@ func runTableModel(t *testing.T, r *rapid.T, b *bed, isolation Isolation) {
 		}); err != nil {
 			r.Fatal(err)
 		}
+		checkTables(t, db)
 	}
 	// run does ops in a transaction, and returns what it thinks the table is.
 	run := func(db *DB, ops []tableOp) (*Tx, tableModel, bool) {

@@ -67,6 +67,21 @@ func checkShop(t testing.TB, db *DB) {
 	}); err != nil {
 		t.Error(err)
 	}
+	checkTables(t, db)
+}
+
+// checkTables checks all tables, as a program does that knows no types.
+func checkTables(t testing.TB, db *DB) {
+	t.Helper()
+	reports, err := CheckTables(context.Background(), db)
+	if err != nil {
+		t.Errorf("check of all tables: %v", err)
+	}
+	for _, r := range reports {
+		for _, p := range r.Problems {
+			t.Errorf("check of table %s: %s", r.OID, p)
+		}
+	}
 }
 
 // refused ends an Update with an error, and returns it.
