@@ -18,9 +18,10 @@ func (a *app) verifyCommand() *cobra.Command {
 		Use:   "verify FILE [--json]",
 		Short: "Check every byte of a database",
 		Long: `Read the whole file and check frames, checksums, the chain of frames and of each
-object's revisions, classes, references, payloads and the index. A torn tail, as
-an interrupted commit leaves it, is no problem. Exit code 3 says that there are
-problems; nothing is repaired.`,
+object's revisions, classes, references, payloads and the index, and whether the
+trees of each table hold the same objects. A torn tail, as an interrupted commit
+leaves it, is no problem. Exit code 3 says that there are problems; nothing is
+repaired.`,
 		Example: `  durusctl verify bank.durus && cp bank.durus /backup`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.verify(cmd.Context(), args[0])
@@ -85,7 +86,11 @@ func (a *app) report(ctx context.Context, path string) (*filestorage.Report, err
 	}
 	bar := a.progress("verify")
 	defer bar.end()
-	return st.VerifyRecords(ctx, checkPayload, bar.update)
+	r, err := st.VerifyRecords(ctx, checkPayload, bar.update)
+	if err == nil {
+		err = verifyTables(ctx, path, r)
+	}
+	return r, err
 }
 
 // checkPayload says what is wrong with the state of an object: it must be what
