@@ -52,7 +52,11 @@ func CheckTables(ctx context.Context, db *DB) ([]TableReport, error) {
 				continue
 			}
 			seen[tree.OID()] = true
-			for oid, list := range tree.All(tx) {
+			for oid, packed := range tree.All(tx) {
+				list, err := tx.c.memberships(OID(oid), packed)
+				if err != nil {
+					return nil, err
+				}
 				for i := range list {
 					if err := v.member(OID(oid), &list[i]); err != nil {
 						return nil, err
