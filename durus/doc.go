@@ -41,6 +41,9 @@
 // transaction ends, and to be read only afterwards. In tests a write to a
 // shared object is found out (CheckShared).
 //
+// Many objects of one type, to be found by more than one key, are best kept in a
+// Table. Its indexes follow the objects whoever edits them.
+//
 // # Transactions
 //
 // View reads: it never waits, never conflicts, and shows what is on the disk
@@ -80,7 +83,8 @@
 //   - A shared object is never written and never was an edited one. It is
 //     decoded from its record, and cached by the record's position.
 //   - A transaction's read set holds every object whose state it was told,
-//     absence included, but for Peek and the names of roots.
+//     absence included, but for Peek, the names of roots, and which classes have
+//     tables (table_record.go).
 //   - Nothing of a transaction reaches the storage but in its one Commit.
 //   - over is set before a snapshot is released, and looked at after it was
 //     used: who outlives a transaction gets ErrTxDone, not another state.
