@@ -45,6 +45,9 @@ var (
 	_ func(*durus.Tx, string, string, map[string]string)                         = (*durus.Tx).Describe
 	_ func(*durus.Tx) int                                                        = (*durus.Tx).Attempt
 	_ func(*durus.Tx, func(durus.TID))                                           = (*durus.Tx).OnCommit
+	_ func(*durus.Tx) (*durus.Savepoint, error)                                  = (*durus.Tx).Savepoint
+	_ func(*durus.Savepoint) error                                               = (*durus.Savepoint).Rollback
+	_ func(durus.Session) iter.Seq2[durus.Ref[Bank], *Bank]                      = durus.Instances[Bank]
 	_ func(*durus.Connection) error                                              = (*durus.Connection).Pause
 	_ func(*durus.Connection) error                                              = (*durus.Connection).Continue
 	_ func(*durus.Connection) error                                              = (*durus.Connection).Commit
@@ -63,6 +66,8 @@ var (
 	_ func(durus.Ref[Bank]) durus.OID                                            = durus.Ref[Bank].OID
 	_ func(durus.Ref[Bank]) bool                                                 = durus.Ref[Bank].IsNil
 	_ func(durus.Ref[Bank]) durus.AnyRef                                         = durus.Ref[Bank].Any
+	_ func(durus.Ref[Bank]) durus.WeakRef[Bank]                                  = durus.Ref[Bank].Weak
+	_ func(durus.WeakRef[Bank], durus.Session) (*Bank, bool, error)              = durus.WeakRef[Bank].Load
 	_ func(durus.OID) durus.Ref[Bank]                                            = durus.RefTo[Bank]
 	_ func(durus.OID) durus.AnyRef                                               = durus.AnyRefTo
 	_ func(durus.AnyRef) durus.Ref[Bank]                                         = durus.As[Bank]
@@ -74,6 +79,10 @@ var (
 	_ func(*durus.Types, string, ...durus.TypeOption) durus.Type                 = durus.RegisterIn[Bank]
 	_ func() *durus.Types                                                        = durus.NewTypes
 	_ func(string) durus.TypeOption                                              = durus.Alias
+	_ func(int) durus.TypeOption                                                 = durus.Version
+	_ func(int, func(*Account, *Bank) error) durus.TypeOption                    = durus.Upgrade[Account, Bank]
+	_ func(func(_, _, _ *Bank) (*Bank, error)) durus.TypeOption                  = durus.Merge[Bank]
+	_ func(*durus.Opaque) int                                                    = (*durus.Opaque).Version
 	_ func(string) (durus.OID, error)                                            = durus.ParseOID
 	_ func(string) (durus.TID, error)                                            = durus.ParseTID
 
@@ -83,8 +92,10 @@ var (
 		Snapshot() durus.TID
 	} = durus.Session(nil)
 	_ = []durus.Session{(*durus.Tx)(nil), (*durus.Connection)(nil)}
-	_ = map[durus.Ref[Bank]]map[durus.AnyRef]durus.OID{}
+	_ = map[durus.Ref[Bank]]map[durus.AnyRef]map[durus.WeakRef[Bank]]durus.OID{}
 	_ = durus.Opaque{}
+
+	_ func(*durus.DB, context.Context, func(durus.MigrateProgress)) (durus.MigrateReport, error) = (*durus.DB).Migrate
 )
 
 // The errors are those of package storage, with the spelling of ids.
@@ -92,7 +103,7 @@ func TestErrorsAndIDs(t *testing.T) {
 	for _, err := range []error{
 		durus.ErrConflict, durus.ErrNotFound, durus.ErrReadOnly, durus.ErrType, durus.ErrLocked, durus.ErrCorrupt, durus.ErrTooNew,
 		durus.ErrTooLarge, durus.ErrClosed, durus.ErrTxDone, durus.ErrDangling, durus.ErrForeign, durus.ErrRewound, durus.ErrPacked,
-		durus.ErrPacking, durus.ErrUnknownOutcome, durus.ErrNestedUpdate, durus.ErrSharedWrite,
+		durus.ErrPacking, durus.ErrUnknownOutcome, durus.ErrNestedUpdate, durus.ErrSharedWrite, durus.ErrSavepointGone,
 	} {
 		if err == nil || len(err.Error()) < 10 {
 			t.Errorf("%v says nothing", err)

@@ -2,6 +2,7 @@ package durus
 
 import (
 	"iter"
+	"reflect"
 
 	"github.com/vmihailenco/msgpack/v5"
 
@@ -89,6 +90,9 @@ func (t BTree[K, V]) Insert(s Session, k K, v V) (bool, error) {
 }
 
 func (t *treePending[K, V]) insert(k K, v V) (bool, error) {
+	if err := t.reader().foreign(&k); err != nil {
+		return false, t.c.stick(err)
+	}
 	_, found, err := t.get(&k)
 	if err != nil || found {
 		return false, t.c.stick(err)
@@ -177,4 +181,6 @@ func (t *BTree[K, V]) DecodeMsgpack(d *msgpack.Decoder) error { return decodeRef
 
 func (t *BTree[K, V]) at() *codec.Strong           { return &t.raw }
 func (t *BTree[K, V]) create(c *core) (OID, error) { return createTree[K, V](c, collection.ClassBTree) }
-func (t *BTree[K, V]) problem() string             { return treeProblem[K, V](collection.ClassBTree) }
+func (t *BTree[K, V]) problem(forbidden func(reflect.Type) string) string {
+	return treeProblem[K, V](forbidden)
+}

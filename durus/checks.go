@@ -3,9 +3,11 @@ package durus
 import (
 	"bytes"
 	"fmt"
+	"reflect"
 	"sync"
 
 	"github.com/durusdb/durus/internal/codec"
+	"github.com/durusdb/durus/internal/collection"
 	"github.com/durusdb/durus/storage"
 )
 
@@ -50,6 +52,23 @@ func (s *sharedCheck) handedOut(oid OID, pos storage.Position, gen *generation, 
 	s.seen[pos] = handedOut{oid, v, gen}
 }
 
+// leaf is a node whose values a program is given.
+type leaf interface {
+	node
+	// values are how they are stored, and a pointer to a slice of them.
+	values() (*valuePlan, any)
+}
+
+// handedOutNode remembers a node whose values are shared.
+func (s *sharedCheck) handedOutNode(oid OID, pos storage.Position, gen *generation, l leaf) {
+	if s == nil {
+		return
+	}
+	if plan, _ := l.values(); plan != nil && plan.mutable && plan.many != nil {
+		s.handedOut(oid, pos, gen, l)
+	}
+}
+
 // take returns what was handed out since the last time.
 func (s *sharedCheck) take() map[storage.Position]handedOut {
 	if s == nil {
@@ -72,6 +91,10 @@ func (s *sharedCheck) verify(c *core) error {
 			continue
 		}
 		c.gen.cache.drop(pos)
+		if isNode(h.value) {
+			return fmt.Errorf("%w: a value in node %s of a container in %s was changed: what Get and iterators return belongs to everybody; change a copy, slices and maps inside included, and Put it",
+				ErrSharedWrite, h.oid, c.db.path)
+		}
 		return fmt.Errorf("%w: object %s of class %s in %s was changed without Edit: what Load returns belongs to everybody; change what Edit returns",
 			ErrSharedWrite, h.oid, c.className(h.value), c.db.path)
 	}
@@ -86,6 +109,9 @@ func (c *core) unchanged(pos storage.Position, h handedOut) bool {
 	if err != nil {
 		return true
 	}
+	if l, ok := h.value.(leaf); ok {
+		return c.unchangedValues(rec, l)
+	}
 	v, info, extra, err := c.decode(rec)
 	if err != nil || info == nil {
 		return true
@@ -95,4 +121,27 @@ func (c *core) unchanged(pos storage.Position, h handedOut) bool {
 		return true
 	}
 	return info.plan.Encode(&shared, h.value, extra) == nil && bytes.Equal(stored.Buf, shared.Buf)
+}
+
+// unchangedValues is unchanged for the values of a node.
+func (c *core) unchangedValues(rec storage.Record, l leaf) bool {
+	n, err := collection.Parse(rec.Payload)
+	if err != nil {
+		return true
+	}
+	plan, values := l.values()
+	raw := codec.AppendArrayHead(nil, len(n.Values))
+	for _, v := range n.Values {
+		raw = append(raw, v...)
+	}
+	again := reflect.New(reflect.TypeOf(values).Elem()).Interface()
+	extra, err := plan.many.Decode(raw, c.tag, again)
+	if err != nil {
+		return true
+	}
+	var stored, shared codec.Writer
+	if err := plan.many.Encode(&stored, again, extra); err != nil {
+		return true
+	}
+	return plan.many.Encode(&shared, values, extra) == nil && bytes.Equal(stored.Buf, shared.Buf)
 }

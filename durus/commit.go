@@ -30,9 +30,13 @@ func (c *core) commit(ctx context.Context, base storage.Snapshot, meta storage.M
 		return 0, false, err
 	}
 	for i, e := range w.from {
-		if w.records[i].Class, err = c.db.classID(ctx, c.gen, e.class()); err != nil {
+		if w.records[i].Class, err = c.storedClass(ctx, e); err != nil {
 			return 0, mayRetry(err), err
 		}
+	}
+	spilled, err := c.spilled.toStore(ctx, c)
+	if err != nil {
+		return 0, mayRetry(err), err
 	}
 	reads, records, err := c.carry(ctx, base, w)
 	if err != nil {
@@ -42,6 +46,7 @@ func (c *core) commit(ctx context.Context, base storage.Snapshot, meta storage.M
 		Base:    base,
 		Reads:   reads,
 		Records: records,
+		Spilled: spilled,
 		Meta:    meta,
 		Hold:    hold,
 	})
@@ -72,7 +77,8 @@ func (c *core) fillAll() error {
 // so once, and decides: what it knows from before is void.
 func mayRetry(err error) bool { return errors.Is(err, storage.ErrConflict) }
 
-// written is what a session has to commit.
+// written is what a session has to commit. What was put aside and is to be
+// stored is noted in core.spilled.
 type written struct {
 	records    []storage.Record
 	from       []*edited // parallel to records
@@ -86,7 +92,7 @@ type written struct {
 // call Edit and Add on the way: they only ever append to what is still to be
 // done.
 func (c *core) written() (out written, err error) {
-	if len(c.dirty) == 0 && len(c.order) == 0 {
+	if len(c.dirty) == 0 && len(c.order) == 0 && c.spilled == nil {
 		return out, nil
 	}
 	w := writers.Get().(*codec.Writer)
@@ -94,25 +100,13 @@ func (c *core) written() (out written, err error) {
 		w.Out = nil // holds the session
 		writers.Put(w)
 	}()
-	var (
-		reached []*edited // new objects to store
-		found   []pending // new containers to store
-		store   arena
-	)
+	var store arena
+	c.relief.off++
+	defer func() { c.relief.off-- }()
 	c.round++
-	reach := func(oids []OID) {
-		for _, oid := range oids {
-			if n := c.used[oid].edited; n != nil && n.fresh && n.round != c.round && oid != directoryOID {
-				n.round = c.round
-				reached = append(reached, n)
-			}
-			if p := c.containers[oid]; p != nil && p.common().fresh && p.common().round != c.round {
-				p.common().round = c.round
-				found = append(found, p)
-			}
-		}
-	}
-	for i, j, k, l := 0, 0, 0, 0; ; {
+	c.reached, c.found = c.reached[:0], c.found[:0]
+	c.spilled.begin(c.round)
+	for i, j, k, l, m := 0, 0, 0, 0, 0; ; {
 		switch {
 		case i < len(c.dirty):
 			e := c.dirty[i]
@@ -120,22 +114,27 @@ func (c *core) written() (out written, err error) {
 			if e.fresh && e.oid != directoryOID {
 				continue // stored when it is reached
 			}
-			err = c.writeObject(e, w, &store, &out, reach)
-		case j < len(reached):
+			err = c.writeObject(e, w, &store, &out)
+		case j < len(c.reached):
 			j++
-			err = c.writeObject(reached[j-1], w, &store, &out, reach)
+			err = c.writeObject(c.reached[j-1], w, &store, &out)
 		case k < len(c.order):
 			p := c.order[k]
 			k++
 			if p.common().kept = false; p.common().fresh || !p.changed() {
 				continue
 			}
-			err = c.writeContainer(p, w, &store, &out, reach)
-		case l < len(found):
+			err = c.writeContainer(p, w, &store, &out)
+		case l < len(c.found):
 			l++
-			err = c.writeContainer(found[l-1], w, &store, &out, reach)
+			err = c.writeContainer(c.found[l-1], w, &store, &out)
 		default:
-			return out, nil
+			strong, ok := c.spilled.strongOf(m)
+			if !ok {
+				return out, nil
+			}
+			m++
+			c.reach(strong)
 		}
 		if err != nil {
 			return out, err
@@ -143,19 +142,38 @@ func (c *core) written() (out written, err error) {
 	}
 }
 
-func (c *core) writeObject(e *edited, w *codec.Writer, store *arena, out *written, reach func([]OID)) error {
+// reach notes the new objects and containers among those that something stored
+// refers to.
+func (c *core) reach(strong []OID) {
+	for _, oid := range strong {
+		if n := c.used[oid].edited; n != nil {
+			if n.fresh && n.round != c.round && oid != directoryOID {
+				n.round = c.round
+				c.reached = append(c.reached, n)
+			}
+		} else if c.spilled != nil {
+			c.spilled.reach(oid, c.round)
+		}
+		if p := c.containers[oid]; p != nil && p.common().fresh && p.common().round != c.round {
+			p.common().round = c.round
+			c.found = append(c.found, p)
+		}
+	}
+}
+
+func (c *core) writeObject(e *edited, w *codec.Writer, store *arena, out *written) error {
 	rec, changed, err := c.record(e, w, store)
 	if err != nil {
 		return fmt.Errorf("durus: object %s of class %s cannot be stored in %s: %w", e.oid, e.class(), c.db.path, err)
 	}
 	if changed {
 		out.records, out.from = append(out.records, rec), append(out.from, e)
-		reach(rec.Strong)
+		c.reach(rec.Strong)
 	}
 	return nil
 }
 
-func (c *core) writeContainer(p pending, w *codec.Writer, store *arena, out *written, reach func([]OID)) error {
+func (c *core) writeContainer(p pending, w *codec.Writer, store *arena, out *written) error {
 	w.Reset()
 	w.Out = c.own
 	if err := p.pack(c, w); err != nil {
@@ -163,7 +181,7 @@ func (c *core) writeContainer(p pending, w *codec.Writer, store *arena, out *wri
 	}
 	p.common().kept = true
 	out.containers = append(out.containers, p)
-	reach(store.oids(w.Strong))
+	c.reach(store.oids(w.Strong))
 	return nil
 }
 
@@ -172,14 +190,7 @@ var writers = sync.Pool{New: func() any { return new(codec.Writer) }}
 
 // record encodes one object. changed is false when it is what the file holds.
 func (c *core) record(e *edited, w *codec.Writer, store *arena) (rec storage.Record, changed bool, err error) {
-	w.Reset()
-	w.Out = c.own
-	if o, ok := e.value.(*Opaque); ok {
-		err = o.encode(w, c.own)
-	} else {
-		err = e.info.plan.Encode(w, e.value, e.extra)
-	}
-	if err != nil || !e.fresh && !e.force && bytes.Equal(w.Buf, e.base) {
+	if err = c.encode(e, w); err != nil || !e.fresh && !e.force && bytes.Equal(w.Buf, e.base) {
 		return rec, false, err
 	}
 	return storage.Record{

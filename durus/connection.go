@@ -173,7 +173,7 @@ func (k *Connection) Commit() error {
 	if k.failed = k.commit(); k.failed != nil {
 		return k.failed
 	}
-	k.c.filled = nil // they are in the file now
+	k.c.committed()
 	k.forget()
 	return k.refresh()
 }
@@ -222,6 +222,9 @@ func (k *Connection) validate(now storage.Snapshot) error {
 			return err
 		}
 		same, reason := pos == u.pos, ""
+		if !same && !moved && u.edited != nil && u.edited.info != nil && u.edited.info.merge != nil && u.pos != 0 && pos != 0 {
+			continue // it is merged
+		}
 		if moved && u.pos != 0 { // positions of two lineages cannot be compared
 			same, reason = false, "the file was packed or replaced since it was read"
 		}
@@ -243,8 +246,9 @@ func (k *Connection) conflict(oid OID, pos storage.Position, now storage.Snapsho
 	if pos == 0 {
 		return o
 	}
-	if rec, err := now.Read(oid, pos); err == nil {
-		o.Class, _ = now.ClassName(rec.Class)
+	if id, err := now.Class(oid, pos); err == nil {
+		spelling, _ := now.ClassName(id)
+		o.Class, _ = storage.SplitClass(spelling)
 	}
 	return o
 }
@@ -278,13 +282,14 @@ func (k *Connection) Abort() error {
 	k.failed = nil
 	k.c.stuck.Store(nil)
 	k.c.empty()
+	k.c.hard.Store(nil)
 	k.forget()
 	return join(k.look(), shared)
 }
 
 // forget begins a new read and write set.
 func (k *Connection) forget() {
-	k.c.used, k.c.dirty, k.c.ptrs = nil, nil, nil
+	k.c.used, k.c.dirty, k.c.ptrs, k.c.extents, k.c.relief = nil, nil, nil, nil, relief{}
 	k.c.containers, k.c.order, k.c.nodes = nil, nil, nil
 	k.c.relied = nil
 	for _, snap := range k.pins {

@@ -36,8 +36,11 @@ type pending interface {
 	check(c *core, now *nodeStore, reads bool) (reason string, at OID, err error)
 	// work is about how many keys check and build look at.
 	work() int
-	// undo returns a function that brings back what is pending now.
+	// savepoint returns a function that brings back what will be changed now; it
+	// may be called several times. What was read stays read.
 	savepoint() (undo func())
+	// forget drops all that will be changed.
+	forget()
 }
 
 // container is what every pending one has.
@@ -55,17 +58,7 @@ type container struct {
 
 func (p *container) common() *container { return p }
 
-// containerOf returns what the session knows of a container; make makes it on
-// the first use.
-func (c *core) containerOf(oid OID, make func() pending) pending {
-	if p := c.containers[oid]; p != nil {
-		return p
-	}
-	p := make()
-	c.addContainer(p)
-	return p
-}
-
+// addContainer enters a container on its first use.
 func (c *core) addContainer(p pending) {
 	if c.containers == nil {
 		c.containers = make(map[OID]pending)
@@ -127,6 +120,8 @@ type valuePlan struct {
 	one     *codec.Plan
 	many    *codec.Plan // of a slice of them; nil where that is not an array of them
 	size    int64
+	fields  bool        // there are structs in them, of which newer programs may know more
+	mutable bool        // they hold memory that a program could change: slices, maps, pointers
 	handles *handleWalk // nil: no containers in them
 }
 
@@ -143,17 +138,21 @@ func valuePlanOf(ts *Types, t reflect.Type) (*valuePlan, error) {
 	if p, ok := valuePlans.Load(key); ok {
 		return p.(*valuePlan), nil
 	}
-	opts := codec.Options{Forbidden: func(t reflect.Type) string {
+	opts := codec.Options{Forbidden: forbidding(func(t reflect.Type) string {
 		if t.Kind() == reflect.Pointer && ts.of(t.Elem()) != nil {
-			return fmt.Sprintf("a pointer to the registered type %s would be stored as a copy: use durus.Ref[%s]", t.Elem(), t.Elem().Name())
+			return pointerProblem(t.Elem())
 		}
-		return forbiddenContainer(t)
-	}}
+		return ""
+	})}
+	if problem := opts.Forbidden(t); problem != "" {
+		return nil, fmt.Errorf("%w: a value of type %s cannot be stored in a container: %s", ErrType, t, problem)
+	}
 	one, err := codec.CompileWith(t, opts)
 	if err != nil {
 		return nil, fmt.Errorf("durus: a value of type %s cannot be stored in a container: %w", t, err)
 	}
 	p := &valuePlan{one: one, size: int64(t.Size()), handles: handlesIn(t)}
+	p.fields, p.mutable = contains(t, isStruct), contains(t, isMutable)
 	if t.Kind() != reflect.Uint8 {
 		if p.many, err = codec.CompileWith(reflect.SliceOf(t), opts); err != nil {
 			return nil, err
@@ -161,6 +160,49 @@ func valuePlanOf(ts *Types, t reflect.Type) (*valuePlan, error) {
 	}
 	v, _ := valuePlans.LoadOrStore(key, p)
 	return v.(*valuePlan), nil
+}
+
+// isStruct tells whether t is a struct that is stored field by field.
+func isStruct(t reflect.Type) bool {
+	return t.Kind() == reflect.Struct && t != timeType && !isReference(t) && !isHandle(t) && !encodesItself(t)
+}
+
+// isMutable tells whether copies of a t share memory.
+func isMutable(t reflect.Type) bool {
+	switch t.Kind() {
+	case reflect.Pointer, reflect.Slice, reflect.Map:
+		return true
+	}
+	return false
+}
+
+// contains tells whether is holds for t or a type that its values hold.
+func contains(t reflect.Type, is func(reflect.Type) bool) bool {
+	seen := map[reflect.Type]bool{}
+	var find func(reflect.Type) bool
+	find = func(t reflect.Type) bool {
+		if seen[t] || t == timeType || isHandle(t) {
+			return false
+		}
+		seen[t] = true
+		if is(t) {
+			return true
+		}
+		switch t.Kind() {
+		case reflect.Pointer, reflect.Slice, reflect.Array:
+			return find(t.Elem())
+		case reflect.Map:
+			return find(t.Key()) || find(t.Elem())
+		case reflect.Struct:
+			for i := range t.NumField() {
+				if find(t.Field(i).Type) {
+					return true
+				}
+			}
+		}
+		return false
+	}
+	return find(t)
 }
 
 // nodeStore is a snapshot as a place that nodes are read from.
@@ -185,6 +227,11 @@ func (s *nodeStore) Lineage() uint64 { return s.snap.Lineage() }
 
 // Find implements collection.Store.
 func (s *nodeStore) Find(oid uint64) (int64, error) {
+	if s.c.bounded {
+		if s.c.finds--; s.c.finds < 0 {
+			return 0, storage.ErrSendBack
+		}
+	}
 	s.c.visit(OID(oid), s.visit)
 	pos, err := s.snap.Find(OID(oid))
 	return int64(pos), err
@@ -203,7 +250,11 @@ func (s *nodeStore) Node(oid uint64, pos int64) (*collection.Node, error) {
 	}
 	n, err := parseNode(s.c, rec, pos)
 	if err == nil && n.Level > 0 {
-		s.gen.cache.put(storage.Position(pos), &innerNode{raw: n}, int64(len(rec.Payload)))
+		in := &innerNode{raw: n}
+		if known, ok := s.c.db.class(s.gen, s.snap, rec.Class); ok {
+			in.class = known.name
+		}
+		s.gen.cache.put(storage.Position(pos), in, int64(len(rec.Payload)))
 	}
 	return n, err
 }
@@ -232,7 +283,8 @@ func (c *core) nodeError(oid OID, err error) error {
 
 // innerNode is an inner node in the object cache.
 type innerNode struct {
-	raw *collection.Node
+	raw   *collection.Node
+	class string // of the object; a head's is that of the container
 	// keys are a *keySet of the type that they were needed as last. Any goroutine
 	// may store one: all that are made of one node and type are alike.
 	keys atomic.Pointer[any]

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"reflect"
 
 	"github.com/vmihailenco/msgpack/v5"
 
@@ -45,15 +46,20 @@ func (n Counter) Add(s Session, delta int64) error {
 		return c.stick(err)
 	}
 	p, err := c.counter(oid)
-	if err == nil && !p.known && !p.fresh {
-		if _, err = p.value(); err == nil {
-			p.known = true
-		}
-	}
 	if err != nil {
 		return c.stick(err)
 	}
+	var stored int64
+	if !p.fresh {
+		// It is no read: others may add to it.
+		if stored, err = p.value(); err != nil {
+			return c.stick(err)
+		}
+	}
 	sum, ok := sum64(p.delta, delta)
+	if ok {
+		_, ok = sum64(stored, sum)
+	}
 	if !ok {
 		return c.stick(p.overflow())
 	}
@@ -110,7 +116,9 @@ func (n Counter) EncodeMsgpack(e *msgpack.Encoder) error {
 func (n *Counter) DecodeMsgpack(d *msgpack.Decoder) error { return decodeRef(&n.raw, d) }
 
 func (n *Counter) at() *codec.Strong { return &n.raw }
-func (n *Counter) problem() string   { return "" }
+func (n *Counter) problem(func(reflect.Type) string) string {
+	return ""
+}
 func (n *Counter) create(c *core) (OID, error) {
 	oid, err := c.db.st.NewOID(c.ctx)
 	if err == nil {
@@ -183,6 +191,8 @@ func (p *counterPending) savepoint() (undo func()) {
 	delta := p.delta
 	return func() { p.delta = delta }
 }
+
+func (p *counterPending) forget() { p.delta = 0 }
 
 func (p *counterPending) pack(*core, *codec.Writer) error { return nil }
 

@@ -20,6 +20,7 @@ type DB struct {
 	opts  Options // with defaults filled in; constant
 	tag   uint64  // of the references of this handle, 1 to 65535
 	watch bool    // Updates are watched by goroutine, see checkNested
+	bound int64   // of what edited and added objects take in memory, bytes; see relief
 
 	running  running
 	counters counters
@@ -42,6 +43,7 @@ func open(st storage.Storage, opts Options, path string) (*DB, error) {
 	}
 	db := &DB{st: st, path: path, opts: opts.resolved(), tag: tag}
 	db.watch = testing.Testing() && db.opts.Check != CheckNothing
+	db.bound = max(db.opts.CacheBytes, minBound)
 	db.running.path = path
 	db.running.idle = make(chan struct{})
 	db.current.Store(newGeneration(0, db.opts.CacheBytes))

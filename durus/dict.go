@@ -2,6 +2,7 @@ package durus
 
 import (
 	"iter"
+	"reflect"
 
 	"github.com/vmihailenco/msgpack/v5"
 
@@ -106,4 +107,6 @@ func (d *Dict[K, V]) DecodeMsgpack(dec *msgpack.Decoder) error { return decodeRe
 
 func (d *Dict[K, V]) at() *codec.Strong           { return &d.raw }
 func (d *Dict[K, V]) create(c *core) (OID, error) { return createTree[K, V](c, collection.ClassDict) }
-func (d *Dict[K, V]) problem() string             { return treeProblem[K, V](collection.ClassDict) }
+func (d *Dict[K, V]) problem(forbidden func(reflect.Type) string) string {
+	return treeProblem[K, V](forbidden)
+}

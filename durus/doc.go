@@ -39,7 +39,34 @@
 // must never be written, nor anything inside of them. Edit returns a private
 // copy to write; Add takes over what it is given. Both are yours until the
 // transaction ends, and to be read only afterwards. In tests a write to a
-// shared object is found out (CheckShared).
+// shared object is found out (CheckShared), and cmd/durusvet finds it with go vet.
+//
+// A type may get new fields at any time. Other changes take a Version, and an
+// Upgrade from the one before; docs/evolving-types.md tells how, with old data
+// and old programs still around.
+//
+// # Containers
+//
+// A slice or a map in an object is stored with it, and written with it. What is
+// large, or changed by many, belongs into a container: BTree (sorted), Dict, Set,
+// List, Counter. A container is a handle in a field of an object, and has objects
+// of its own; a change writes a small part of them. Transactions that change
+// different keys of one container do not conflict, whatever the processes; one
+// that has read a key, a range or a length conflicts with changes of just that.
+//
+//	type Bank struct {
+//		Accounts durus.BTree[string, durus.Ref[Account]]
+//		Opened   durus.Counter
+//	}
+//
+//	b, err := bank.Load(tx) // Load is enough: the tree is not part of b
+//	...
+//	err = b.Accounts.Put(tx, "ada", ada)
+//	...
+//	for name, a := range durus.Each(tx, b.Accounts.From(tx, "m")) { ... }
+//
+// Add, Edit and the first use of a root give every zero handle in an object its
+// container.
 //
 // Many objects of one type, to be found by more than one key, are best kept in a
 // Table. Its indexes follow the objects whoever edits them.
@@ -62,9 +89,14 @@
 //   - It must not wait for the network or for a person: others may be waiting.
 //   - A pointer that was kept from one transaction is not part of the next one:
 //     acting on what it says loses updates. Keep the Ref, and load again.
+//   - The values that Edit and Add gave belong to the goroutine that uses the
+//     transaction: it may encode them at any call (see Savepoint, and
+//     Options.CacheBytes for transactions larger than memory).
 //   - An object is written whole. A slice or map of a hundred thousand elements
 //     in one object makes every change cost that much, and makes any two
-//     changes conflict.
+//     changes conflict: use a container.
+//   - Values in containers are shared like loaded objects: to change one, change
+//     a copy, down to its slices and maps, and Put it.
 //   - References of two open handles do not mix (ErrForeign), nor compare equal.
 //   - Root.Load in a writable session creates a root that does not exist yet,
 //     which is a write.
@@ -75,7 +107,7 @@
 //
 // # What it may import
 //
-// Packages storage, vfs and internal/codec of this module; filestorage and the
+// Packages storage, vfs, internal/codec and internal/collection of this module; filestorage and the
 // back ends of vfs in open.go only. Everything else knows storage.Storage.
 //
 // # Invariants
@@ -85,7 +117,13 @@
 //   - A transaction's read set holds every object whose state it was told,
 //     absence included, but for Peek, the names of roots, and which classes have
 //     tables (table_record.go).
+//   - Nodes of containers are not in it: what was read of a container is, by key,
+//     range and length, and is looked up again when a node has changed. A session
+//     changes no node before it commits.
 //   - Nothing of a transaction reaches the storage but in its one Commit.
+//   - What a program can still change, through a pointer that it got from Edit
+//     or Add or through anything inside of it, is in memory at commit. Only
+//     what it cannot reach any more is put aside.
 //   - over is set before a snapshot is released, and looked at after it was
 //     used: who outlives a transaction gets ErrTxDone, not another state.
 //

@@ -8,7 +8,8 @@ import (
 )
 
 // Add makes a new object of *v and takes v over: it is yours until the
-// transaction ends, and to be read only afterwards. The object is stored at
+// transaction ends, and to be read only afterwards. While other goroutines
+// write to it, the session must not be used. The object is stored at
 // commit if something that is stored refers to it, directly or through other
 // new objects; otherwise it is forgotten. Adding a pointer again gives the same
 // reference, as does adding what Edit returned. v may be an *Opaque.
@@ -70,8 +71,10 @@ func (c *core) edit(raw uint64, t reflect.Type) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if u := c.used[oid]; u.edited != nil {
-		return u.edited.value, nil
+	if e, err := c.touched(oid); e != nil {
+		return e.value, nil
+	} else if err != nil {
+		return nil, err
 	}
 	pos, err := c.find(oid)
 	if err != nil {
@@ -81,7 +84,6 @@ func (c *core) edit(raw uint64, t reflect.Type) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	base := rec.Payload
 	v, info, extra, err := c.decode(rec)
 	if err != nil {
 		return nil, err
@@ -89,7 +91,9 @@ func (c *core) edit(raw uint64, t reflect.Type) (any, error) {
 	if info == nil || info.goType != t {
 		return nil, c.typeError(oid, v, t)
 	}
-	c.takeEdited(&edited{oid: oid, info: info, value: v, base: base, extra: extra}, pos)
+	e := &edited{oid: oid, info: info, value: v, base: rec.Payload, extra: extra}
+	c.takeEdited(e, pos)
+	c.baseUpgraded(e, rec)
 	if info.handles != nil {
 		// Containers that the record does not have yet: of fields that are new.
 		if err := c.fill(info.handles, reflect.ValueOf(v)); err != nil {

@@ -31,7 +31,7 @@ var (
 	ErrLocked         = storage.ErrLocked         // the commit lock was not free within LockTimeout
 	ErrCorrupt        = storage.ErrCorrupt        // damaged bytes
 	ErrNotDurus       = storage.ErrNotDurus       // not a database file
-	ErrTooNew         = storage.ErrTooNew         // written by a newer version of this package
+	ErrTooNew         = storage.ErrTooNew         // written by a newer version of this package, or of the program (see Version)
 	ErrTooLarge       = storage.ErrTooLarge       // beyond a limit of the file format
 	ErrClosed         = storage.ErrClosed         // the database or the connection is closed
 	ErrTxDone         = storage.ErrTxDone         // the transaction is over

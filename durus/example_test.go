@@ -196,3 +196,125 @@ func ExampleOpaque() {
 	}
 	// Output: an account of ada
 }
+
+// A part of a transaction that may fail goes back to where it began, and the
+// rest is committed.
+func ExampleTx_Savepoint() {
+	ctx := context.Background()
+	db := open(ctx)
+	defer db.Close()
+
+	err := db.Update(ctx, func(tx *durus.Tx) error {
+		b := durus.Must(bank.Load(tx))
+		for _, name := range []string{"ada", "bob"} {
+			sp := durus.Must(tx.Savepoint())
+			a := durus.Must(b.Accounts[name].Edit(tx))
+			a.Balance -= 50
+			if a.Balance < 0 {
+				if err := sp.Rollback(); err != nil {
+					return err
+				}
+				a := durus.Must(b.Accounts[name].Load(tx)) // as if it had not been edited
+				fmt.Println(name, "cannot pay and still has", a.Balance)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	err = db.View(ctx, func(tx *durus.Tx) error {
+		fmt.Println("ada has", durus.Must(durus.Must(bank.Load(tx)).Accounts["ada"].Load(tx)).Balance)
+		return nil
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	// Output:
+	// bob cannot pay and still has 0
+	// ada has 50
+}
+
+// Article leads back to what it answers without keeping it alive.
+type Article struct {
+	Title   string
+	Answers durus.WeakRef[Article]
+}
+
+type Forum struct{ Articles []durus.Ref[Article] }
+
+var (
+	_     = durus.Register[Article]("example.Article")
+	_     = durus.Register[Forum]("example.Forum")
+	forum = durus.NewRoot[Forum]("forum")
+)
+
+// A weak reference leads to its object as long as something else keeps it.
+func ExampleWeakRef() {
+	ctx := context.Background()
+	db, err := durus.OpenMemory(nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer db.Close()
+
+	err = db.Update(ctx, func(tx *durus.Tx) error {
+		f := durus.Must(forum.Edit(tx))
+		question := durus.Must(durus.Add(tx, &Article{Title: "question"}))
+		draft := durus.Must(durus.Add(tx, &Article{Title: "draft"}))
+		f.Articles = []durus.Ref[Article]{
+			question,
+			durus.Must(durus.Add(tx, &Article{Title: "answer", Answers: question.Weak()})),
+			durus.Must(durus.Add(tx, &Article{Title: "other", Answers: draft.Weak()})),
+		}
+		return nil // nothing keeps the draft: it is not stored
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	err = db.View(ctx, func(tx *durus.Tx) error {
+		for _, r := range durus.Must(forum.Load(tx)).Articles[1:] {
+			a := durus.Must(r.Load(tx))
+			to, ok, err := a.Answers.Load(tx)
+			switch {
+			case err != nil:
+				return err
+			case ok:
+				fmt.Println(a.Title, "answers", to.Title)
+			default:
+				fmt.Println(a.Title, "answers something that is gone")
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	// Output:
+	// answer answers question
+	// other answers something that is gone
+}
+
+// Instances finds all objects of a type, whatever leads to them.
+func ExampleInstances() {
+	ctx := context.Background()
+	db := open(ctx)
+	defer db.Close()
+
+	err := db.View(ctx, func(tx *durus.Tx) error {
+		total := int64(0)
+		for ref, a := range durus.Instances[Account](tx) {
+			fmt.Println(a.Owner, !ref.IsNil())
+			total += a.Balance
+		}
+		fmt.Println("total", total)
+		return nil // an error of the loop would be the one of View
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	// Output:
+	// ada true
+	// bob true
+	// total 100
+}

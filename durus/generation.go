@@ -1,7 +1,6 @@
 package durus
 
 import (
-	"context"
 	"sync"
 
 	"github.com/durusdb/durus/storage"
@@ -15,17 +14,9 @@ type generation struct {
 	lineage uint64
 	cache   *cache
 	classes sync.Map // storage.ClassID -> *class
-	ids     sync.Map // class name -> storage.ClassID
+	ids     sync.Map // class in the spelling of the file -> storage.ClassID
+	bases   bases    // what classes without a version count as
 }
-
-// class is a class of the file, and the Go type that it has in this program.
-type class struct {
-	name  string
-	types *Types
-}
-
-// info returns the type of the class, or nil as long as nobody registered it.
-func (c *class) info() *typeInfo { return c.types.byClass(c.name) }
 
 // generation returns the memory for a snapshot.
 func (db *DB) generation(snap storage.Snapshot) *generation {
@@ -45,31 +36,4 @@ func (db *DB) generation(snap storage.Snapshot) *generation {
 
 func newGeneration(lineage uint64, cacheBytes int64) *generation {
 	return &generation{lineage: lineage, cache: newCache(cacheBytes)}
-}
-
-// class returns the class with this number; ok is false when the file does not
-// know the number either.
-func (db *DB) class(g *generation, snap storage.Snapshot, id storage.ClassID) (c *class, ok bool) {
-	if v, ok := g.classes.Load(id); ok {
-		return v.(*class), true
-	}
-	name, ok := snap.ClassName(id)
-	if !ok {
-		return nil, false
-	}
-	v, _ := g.classes.LoadOrStore(id, &class{name: name, types: db.opts.Types})
-	return v.(*class), true
-}
-
-// classID returns the number of a class, which the storage gives out on first use.
-func (db *DB) classID(ctx context.Context, g *generation, name string) (storage.ClassID, error) {
-	if v, ok := g.ids.Load(name); ok {
-		return v.(storage.ClassID), nil
-	}
-	id, err := db.st.ClassID(ctx, name)
-	if err != nil {
-		return 0, err
-	}
-	g.ids.Store(name, id)
-	return id, nil
 }

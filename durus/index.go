@@ -145,6 +145,9 @@ func checkIndexes(i *typeInfo) error {
 	if i.twice != "" {
 		return fmt.Errorf("durus: Register[%s](%q): two indexes are called %q: rename one", i.goType, i.name, i.twice)
 	}
+	if i.merge != nil && len(i.indexes) > 0 {
+		return fmt.Errorf("durus: Register[%s](%q): it has a Merge and indexes, which would not follow what is merged: give up one of them", i.goType, i.name)
+	}
 	for name, def := range i.indexes {
 		if name == "" {
 			return fmt.Errorf("durus: Register[%s](%q): an index has a name", i.goType, i.name)

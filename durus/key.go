@@ -97,14 +97,18 @@ func compileKey(t reflect.Type, field string) (*keyPlan, error) {
 
 // isReference tells whether t is Ref[T] or AnyRef, for any T.
 func isReference(t reflect.Type) bool {
-	return t.Kind() == reflect.Struct && t.Implements(reflect.TypeFor[strongReference]())
+	if t.Kind() != reflect.Struct || !t.Implements(reflect.TypeFor[strongReference]()) {
+		return false
+	}
+	// A struct that embeds one has its methods, and is more than that.
+	return reflect.Zero(t).Interface().(strongReference).strongReference() == t
 }
 
 // strongReference is what Ref and AnyRef have in common: eight bytes, a codec.Strong.
-type strongReference interface{ strongReference() }
+type strongReference interface{ strongReference() reflect.Type }
 
-func (Ref[T]) strongReference() {}
-func (AnyRef) strongReference() {}
+func (Ref[T]) strongReference() reflect.Type { return reflect.TypeFor[Ref[T]]() }
+func (AnyRef) strongReference() reflect.Type { return reflect.TypeFor[AnyRef]() }
 
 func signedKey[T int | int8 | int16 | int32 | int64]() *keyPlan {
 	return &keyPlan{
@@ -199,9 +203,13 @@ func textPrefix(s string) uint64 {
 }
 
 var timeKey = &keyPlan{
-	name:    "time",
-	compare: func(a, b unsafe.Pointer) int { return (*time.Time)(a).Compare(*(*time.Time)(b)) },
-	prefix:  func(k unsafe.Pointer) uint64 { return uint64((*time.Time)(k).Unix()) ^ 1<<63 },
+	name: "time",
+	// By what is stored: far beyond any calendar time.Time.Compare goes its own ways.
+	compare: func(a, b unsafe.Pointer) int {
+		x, y := (*time.Time)(a), (*time.Time)(b)
+		return cmp.Or(cmp.Compare(x.Unix(), y.Unix()), cmp.Compare(x.Nanosecond(), y.Nanosecond()))
+	},
+	prefix: func(k unsafe.Pointer) uint64 { return uint64((*time.Time)(k).Unix()) ^ 1<<63 },
 	encode: func(b []byte, k unsafe.Pointer, _ func(uint64) (uint64, error)) ([]byte, error) {
 		return codec.AppendTime(b, *(*time.Time)(k)), nil
 	},

@@ -3,6 +3,7 @@ package durus
 import (
 	"fmt"
 	"iter"
+	"reflect"
 
 	"github.com/vmihailenco/msgpack/v5"
 
@@ -219,7 +220,9 @@ func (l List[V]) EncodeMsgpack(e *msgpack.Encoder) error {
 func (l *List[V]) DecodeMsgpack(d *msgpack.Decoder) error { return decodeRef(&l.raw, d) }
 
 func (l *List[V]) at() *codec.Strong { return &l.raw }
-func (l *List[V]) problem() string   { return valueProblem(typeFor[V]()) }
+func (l *List[V]) problem(forbidden func(reflect.Type) string) string {
+	return valueProblem(typeFor[V](), forbidden)
+}
 func (l *List[V]) create(c *core) (OID, error) {
 	typ, err := listTypeOf[V](c.db.opts.Types)
 	if err != nil {

@@ -31,6 +31,7 @@ type listPending[V any] struct {
 	reads   map[int]storage.Snapshot
 	spans   []listSpan
 	lengths []storage.Snapshot
+	torn    bool // an index was read by a live connection twice, with another value
 
 	splices []collection.Splice // packed
 	bases   []storage.Snapshot  // parallel to splices
@@ -90,19 +91,37 @@ func (p *listPending[V]) readLength() {
 		return
 	}
 	snap := p.c.observe()
+	if p.pieces != nil {
+		snap = p.base // which the pieces add up to
+	}
 	if n := len(p.lengths); n == 0 || p.lengths[n-1] != snap {
 		p.lengths = append(p.lengths, snap)
 	}
 }
 
-func (p *listPending[V]) readIndex(i int) {
-	if _, ok := p.reads[i]; ok {
-		return
+func (p *listPending[V]) readIndex(i int) error {
+	if first, ok := p.reads[i]; ok {
+		if first == p.c.snap {
+			return nil
+		}
+		differ, err := p.differ(first, p.c.snap, i)
+		p.torn = p.torn || differ
+		return p.c.stick(err)
 	}
 	if p.reads == nil {
 		p.reads = make(map[int]storage.Snapshot)
 	}
 	p.reads[i] = p.c.observe()
+	return nil
+}
+
+// differ tells whether an index has different values in two snapshots.
+func (p *listPending[V]) differ(a, b storage.Snapshot, i int) (bool, error) {
+	list := p.list()
+	_, differ, err := collection.DifferList(
+		collection.ListView{List: list, Store: p.c.store(a, nil)},
+		collection.ListView{List: list, Store: p.c.store(b, nil)}, i, i+1)
+	return differ, err
 }
 
 // len is the length as the session sees it.
@@ -175,9 +194,9 @@ func (p *listPending[V]) get(i int) (*V, error) {
 	case v == nil:
 		p.readLength()
 	case index >= 0:
-		p.readIndex(index)
+		err = p.readIndex(index)
 	}
-	return v, nil
+	return v, err
 }
 
 // piece returns the piece with an index of the session's list, and the offset in
@@ -288,7 +307,21 @@ func (p *listPending[V]) divide() error {
 	if err != nil {
 		return err
 	}
-	p.stored, p.base = n, p.c.observe()
+	now := p.c.observe()
+	for i, s := range p.sets {
+		if s.at == now {
+			continue
+		}
+		// The index means the value that was there.
+		differ, err := p.differ(s.at, now, i)
+		if err != nil {
+			return err
+		}
+		if differ {
+			return p.moved()
+		}
+	}
+	p.stored, p.base = n, now
 	p.pieces = []listPiece[V]{}
 	from := 0
 	for _, i := range slices.Sorted(maps.Keys(p.sets)) {
@@ -343,15 +376,18 @@ func (p *listPending[V]) savepoint() (undo func()) {
 	}
 }
 
+// forget implements pending.
+func (p *listPending[V]) forget() { p.sets, p.appended, p.pieces = nil, nil, nil }
+
 // pack implements pending.
 func (p *listPending[V]) pack(c *core, w *codec.Writer) error {
 	p.splices, p.bases, p.tail = nil, nil, nil
 	var store arena
-	encode := func(values []V) ([][]byte, error) {
+	encode := func(values []V, extra codec.Extra) ([][]byte, error) {
 		out := make([][]byte, len(values))
 		for i := range values {
 			mark := len(w.Buf)
-			if err := p.typ.values.one.Encode(w, &values[i], nil); err != nil {
+			if err := p.typ.values.one.Encode(w, &values[i], extra); err != nil {
 				return nil, fmt.Errorf("a value: %w", err)
 			}
 			out[i] = store.bytes(w.Buf[mark:])
@@ -363,13 +399,19 @@ func (p *listPending[V]) pack(c *core, w *codec.Writer) error {
 	if p.pieces == nil {
 		for _, i := range slices.Sorted(maps.Keys(p.sets)) {
 			s := p.sets[i]
-			v, err := encode([]V{s.value})
+			var extra codec.Extra
+			if p.typ.values.fields && !p.fresh {
+				if extra, err = p.extra(i); err != nil {
+					return err
+				}
+			}
+			v, err := encode([]V{s.value}, extra)
 			if err != nil {
 				return err
 			}
 			p.splices, p.bases = append(p.splices, collection.Splice{At: i, Delete: 1, Insert: v}), append(p.bases, s.at)
 		}
-		p.tail, err = encode(p.appended)
+		p.tail, err = encode(p.appended, nil)
 		return err
 	}
 	at := 0
@@ -383,7 +425,7 @@ func (p *listPending[V]) pack(c *core, w *codec.Writer) error {
 	for i := range p.pieces {
 		q := &p.pieces[i]
 		if q.own != nil {
-			v, err := encode(q.own)
+			v, err := encode(q.own, nil)
 			if err != nil {
 				return err
 			}
@@ -432,6 +474,14 @@ func (p *listPending[V]) check(c *core, now *nodeStore, reads bool) (reason stri
 		if err != nil {
 			return "", 0, err
 		}
+		if !differ && s.At == p.stored {
+			// Nothing is behind, but the end must not have come nearer.
+			n, err := is.Len()
+			if err != nil {
+				return "", 0, err
+			}
+			differ = n < p.stored
+		}
 		if differ {
 			return "values in it were moved", p.container.oid, nil
 		}
@@ -439,6 +489,9 @@ func (p *listPending[V]) check(c *core, now *nodeStore, reads bool) (reason stri
 	}
 	if !reads {
 		return "", 0, nil
+	}
+	if p.torn {
+		return "an index was read, and read again after it had changed", p.container.oid, nil
 	}
 	for i, snap := range p.reads {
 		_, differ, err := collection.DifferList(was(snap), is, i, i+1)

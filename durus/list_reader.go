@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"reflect"
 
+	"github.com/durusdb/durus/internal/codec"
 	"github.com/durusdb/durus/internal/collection"
 	"github.com/durusdb/durus/storage"
 )
@@ -20,9 +21,15 @@ func listTypeOf[V any](ts *Types) (*listType[V], error) {
 }
 
 // listLeaf is a leaf of a list in the object cache. It is shared and immutable.
-type listLeaf[V any] struct{ vals []V }
+type listLeaf[V any] struct {
+	vals  []V
+	extra codec.Extra // what is unknown in vals
+	plan  *valuePlan
+}
 
 func (*listLeaf[V]) isNode() {}
+
+func (l *listLeaf[V]) values() (*valuePlan, any) { return l.plan, &l.vals }
 
 // listReader finds nodes of one list in the session's snapshot.
 type listReader[V any] struct {
@@ -50,6 +57,7 @@ func (r *listReader[V]) node(oid OID) (*innerNode, *listLeaf[V], error) {
 	if e := c.gen.cache.get(pos); e != nil {
 		switch n := e.value.(type) {
 		case *listLeaf[V]:
+			c.shared.handedOutNode(oid, pos, c.gen, n)
 			return nil, n, nil
 		case *innerNode:
 			if n.raw.Keys == nil {
@@ -74,21 +82,22 @@ func (r *listReader[V]) load(oid OID, pos storage.Position) (*innerNode, *listLe
 	if err != nil {
 		return nil, nil, err
 	}
-	if n.Keys != nil || n.Head != (oid == r.oid) {
+	if n.Keys != nil || n.Head != (oid == r.oid) || !n.Head && n.Of != uint64(r.oid) {
 		return nil, nil, c.nodeError(oid, errors.New("it is no node of a list"))
 	}
 	if n.Level > 0 {
-		return c.cacheInner(pos, n), nil, nil
+		return c.cacheInner(pos, n, rec.Class), nil, nil
 	}
-	vals, err := decodeValues[V](r.typ.values, n.Values, len(n.Values), c.tag)
+	vals, extra, err := decodeValues[V](r.typ.values, n.Values, len(n.Values), c.tag)
 	if err != nil {
 		return nil, nil, fmt.Errorf("durus: list %s in %s cannot be read as one of %s: %w", r.oid, c.db.path, typeFor[V](), err)
 	}
-	leaf := &listLeaf[V]{vals}
+	leaf := &listLeaf[V]{vals, extra, r.typ.values}
 	size := int64(len(vals))*r.typ.values.size + int64(len(rec.Payload))/2
 	if cached, ok := c.gen.cache.put(pos, leaf, size).(*listLeaf[V]); ok {
 		leaf = cached
 	}
+	c.shared.handedOutNode(oid, pos, c.gen, leaf)
 	return nil, leaf, nil
 }
 
@@ -109,7 +118,7 @@ func (r *listReader[V]) descend(i int) (p listPlace[V], err error) {
 			return p, err
 		}
 		if leaf != nil {
-			if p.leaf = leaf; level > 1 {
+			if p.leaf = leaf; level > 1 || p.next >= 0 && len(leaf.vals) != p.next-p.start {
 				return p, r.displaced(oid)
 			}
 			return p, nil
@@ -149,6 +158,15 @@ func (r *listReader[V]) get(i int) (*V, error) {
 	return &p.leaf.vals[i-p.start], nil
 }
 
+// extra is what is unknown in the value at an index; see treeReader.extra.
+func (r *listReader[V]) extra(i int) (codec.Extra, error) {
+	p, err := r.descend(i)
+	if err != nil || p.leaf.extra == nil || i-p.start >= len(p.leaf.vals) {
+		return nil, err
+	}
+	return codec.Element(p.leaf.extra, i-p.start), nil
+}
+
 // len is the length in the snapshot.
 func (r *listReader[V]) len() (int, error) {
 	total, oid := 0, r.oid
@@ -165,7 +183,9 @@ func (r *listReader[V]) len() (int, error) {
 		}
 		level = inner.raw.Level
 		for _, n := range inner.raw.Counts {
-			total += n
+			if total += n; total < 0 { // no count is: an overflow
+				return 0, r.displaced(oid)
+			}
 		}
 		oid = OID(inner.raw.Children[len(inner.raw.Children)-1])
 	}

@@ -50,15 +50,7 @@ func (w *listWalk[V]) backward(yield func(int, V) bool) error {
 
 // at returns the value at an index, for a walk in a direction.
 func (w *listWalk[V]) at(i, direction int) (v V, more bool, err error) {
-	if w.c.over.Load() {
-		return v, false, ErrTxDone
-	}
-	if w.c.conn != nil {
-		if err := w.c.conn.look(); err != nil {
-			return v, false, err
-		}
-	}
-	if err := w.c.usable(); err != nil {
+	if err := w.goOn(); err != nil {
 		return v, false, err
 	}
 	var p *V
@@ -83,6 +75,22 @@ func (w *listWalk[V]) at(i, direction int) (v V, more bool, err error) {
 	return *p, true, nil
 }
 
+// goOn is for what the body of the loop may have done to the session; see
+// treeWalk.goOn.
+func (w *listWalk[V]) goOn() error {
+	if err := w.c.usable(); err != nil || w.c.conn == nil {
+		return err
+	}
+	if err := w.c.conn.look(); err != nil {
+		return err
+	}
+	if w.state == nil || w.c.containers[w.oid] == pending(w.state) {
+		return nil
+	}
+	w.span = -1
+	return w.bind(w.oid)
+}
+
 // walked enters an index of the stored list into the read set.
 func (w *listWalk[V]) walked(i, direction int) {
 	spans := w.state.spans
@@ -104,8 +112,11 @@ func (w *listWalk[V]) walked(i, direction int) {
 // nothing: leaf by leaf.
 func (w *listWalk[V]) scan(yield func(int, V) bool) error {
 	for i := 0; i >= 0; {
-		p, err := w.descend(i)
 		if w.c.over.Load() {
+			return ErrTxDone
+		}
+		p, err := w.descend(i)
+		if w.c.over.Load() { // meanwhile
 			return ErrTxDone
 		}
 		if err != nil {

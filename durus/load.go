@@ -38,8 +38,10 @@ func (c *core) load(raw uint64, depend bool) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if u := c.used[oid]; u.edited != nil {
-		return u.edited.value, nil
+	if e, err := c.touched(oid); e != nil {
+		return e.value, nil
+	} else if err != nil {
+		return nil, err
 	}
 	pos, err := c.find(oid)
 	if err != nil && !errors.Is(err, ErrNotFound) {
@@ -136,10 +138,7 @@ func (c *core) read(oid OID, pos storage.Position) (storage.Record, error) {
 	}
 	rec, err := c.snap.Read(oid, pos)
 	if err != nil {
-		if c.conn == nil && c.over.Load() { // the View ended meanwhile
-			return storage.Record{}, ErrTxDone
-		}
-		return storage.Record{}, c.stick(err)
+		return storage.Record{}, c.readError(err)
 	}
 	return rec, nil
 }
@@ -149,29 +148,37 @@ func (c *core) decode(rec storage.Record) (v any, info *typeInfo, extra codec.Ex
 	if rec.Codec != storage.CodecMsgpack {
 		return nil, nil, nil, fmt.Errorf("%w: object %s is stored with codec %d, which this program does not know: use a newer version", ErrTooNew, rec.OID, rec.Codec)
 	}
-	class, ok := c.db.class(c.gen, c.snap, rec.Class)
-	if !ok {
-		return nil, nil, nil, c.stick(&CorruptError{Path: c.db.path, OID: rec.OID, Reason: fmt.Sprintf("its class number %d has no name", rec.Class)})
+	class, err := c.classNumber(rec.OID, rec.Class)
+	if err != nil {
+		return nil, nil, nil, err
 	}
 	info = class.info()
 	if info == nil {
-		return newOpaque(c.tag, class.name, rec), nil, nil, nil
+		return newOpaque(c.tag, class, rec), nil, nil, nil
 	}
-	v = info.fresh()
-	extra, err = info.plan.Decode(rec.Payload, c.tag, v)
+	if class.version != info.version {
+		v, extra, err = c.upgrade(rec, class, info)
+	} else {
+		v = info.fresh()
+		extra, err = info.plan.Decode(rec.Payload, c.tag, v)
+		err = c.decodeError(rec, class, info.goType, err)
+	}
 	if err != nil {
-		return nil, nil, nil, c.decodeError(rec, class.name, info, err)
+		return nil, nil, nil, err
 	}
 	return v, info, extra, nil
 }
 
 // decodeError says which object could not be decoded: damaged bytes, or bytes
 // that do not fit the Go type of this program.
-func (c *core) decodeError(rec storage.Record, class string, info *typeInfo, err error) error {
-	if errors.Is(err, ErrCorrupt) {
+func (c *core) decodeError(rec storage.Record, class *class, t reflect.Type, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, ErrCorrupt):
 		return c.stick(&CorruptError{Path: c.db.path, OID: rec.OID, Reason: err.Error()})
 	}
-	return fmt.Errorf("durus: object %s of class %s in %s cannot be read as a %s: %w", rec.OID, class, c.db.path, info.goType, err)
+	return fmt.Errorf("durus: object %s of class %s in %s cannot be read as a %s: %w", rec.OID, class, c.db.path, t, err)
 }
 
 // typeError says that an object is not of the type that was asked for.

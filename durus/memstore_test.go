@@ -3,7 +3,9 @@ package durus
 import (
 	"context"
 	"fmt"
+	"hash/crc32"
 	"iter"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -80,14 +82,15 @@ func (h *memHandle) Commit(ctx context.Context, c *storage.Commit) (TID, error) 
 	if err := h.use("commit"); err != nil {
 		return 0, err
 	}
-	if len(c.Records) == 0 {
-		return c.Base.TID(), nil
+	records, err := withSpilled(c.Records, c)
+	if err != nil || len(records) == 0 {
+		return c.Base.TID(), err
 	}
 	m := h.m
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	base := c.Base.(*memSnap)
-	records, checked := c.Records, base.end
+	checked := base.end
 	for {
 		if base.lineage != m.lineage {
 			return 0, storage.ErrRewound
@@ -104,9 +107,11 @@ func (h *memHandle) Commit(ctx context.Context, c *storage.Commit) (TID, error) 
 		m.open.Add(1)
 		now := &memSnap{m: m, lineage: m.lineage, end: checked, tid: m.txs[len(m.txs)-1].TID}
 		m.mu.Unlock() // it reads the snapshot
-		var err error
 		records, err = r.Rebase(now, false)
 		now.Release()
+		if err == nil {
+			records, err = withSpilled(records, c)
+		}
 		m.mu.Lock()
 		if err != nil {
 			return 0, err
@@ -151,7 +156,8 @@ func (m *memStore) conflicts(c *storage.Commit, records []storage.Record, checke
 		for p := max(checked, tx.end-storage.Position(len(tx.OIDs))); p < tx.end; p++ {
 			r := m.records[p]
 			if c.Reads != nil && c.Reads.Depends(r.OID, p+1) || writes[r.OID] && !rebaser {
-				lost = append(lost, storage.ConflictObject{OID: r.OID, Class: m.classes[r.Class-1], Committed: tx.TID})
+				class, _ := storage.SplitClass(m.classes[r.Class-1])
+				lost = append(lost, storage.ConflictObject{OID: r.OID, Class: class, Committed: tx.TID})
 			}
 		}
 	}
@@ -159,6 +165,26 @@ func (m *memStore) conflicts(c *storage.Commit, records []storage.Record, checke
 		return &storage.ConflictError{Objects: lost}
 	}
 	return nil
+}
+
+// withSpilled returns records and what a commit has not in memory.
+func withSpilled(records []storage.Record, c *storage.Commit) ([]storage.Record, error) {
+	if c.Spilled == nil {
+		return records, nil
+	}
+	records = slices.Clone(records)
+	for i := range c.Spilled.Len() {
+		r := c.Spilled.Record(i)
+		p := make([]byte, r.Size)
+		if err := c.Spilled.ReadPayload(i, p); err != nil {
+			return nil, err
+		}
+		if crc32.Checksum(p, crc32.MakeTable(crc32.Castagnoli)) != r.Sum {
+			return nil, fmt.Errorf("object %s was damaged where it was put aside", r.OID)
+		}
+		records = append(records, storage.Record{OID: r.OID, Class: r.Class, Codec: r.Codec, Payload: p, Strong: slices.Clone(r.Strong), Weak: slices.Clone(r.Weak)})
+	}
+	return records, nil
 }
 
 type memHold struct {
@@ -330,6 +356,31 @@ func (s *memSnap) WrittenBy(_ OID, pos storage.Position) (TID, error) {
 		}
 	}
 	return 0, storage.ErrRewound
+}
+
+func (s *memSnap) Objects(from OID) iter.Seq2[storage.Place, error] {
+	return func(yield func(storage.Place, error) bool) {
+		s.m.mu.Lock()
+		oids := slices.Sorted(maps.Keys(s.m.newest))
+		s.m.mu.Unlock()
+		for _, oid := range oids {
+			if oid < from {
+				continue
+			}
+			pos, err := s.Find(oid)
+			if err == storage.ErrNotFound {
+				continue
+			}
+			if !yield(storage.Place{OID: oid, Position: pos}, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+func (s *memSnap) Class(oid OID, pos storage.Position) (storage.ClassID, error) {
+	rec, err := s.Read(oid, pos)
+	return rec.Class, err
 }
 
 func (s *memSnap) Prefetch([]storage.Position) {}

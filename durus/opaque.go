@@ -14,14 +14,15 @@ import (
 // registered it loads as that. It is immutable.
 type Opaque struct {
 	class   string
+	version int // 0: it has none
 	payload []byte
 	strong  []OID
 	weak    []OID
 	tag     uint64
 }
 
-func newOpaque(tag uint64, class string, rec storage.Record) *Opaque {
-	return &Opaque{class: class, payload: rec.Payload, strong: rec.Strong, weak: rec.Weak, tag: tag}
+func newOpaque(tag uint64, class *class, rec storage.Record) *Opaque {
+	return &Opaque{class: class.name, version: class.version, payload: rec.Payload, strong: rec.Strong, weak: rec.Weak, tag: tag}
 }
 
 func isOpaque(v any) bool {
@@ -31,6 +32,10 @@ func isOpaque(v any) bool {
 
 // Class is the name of the object's class.
 func (o *Opaque) Class() string { return o.class }
+
+// Version is the version of its type that the object was written with, 0 if
+// the program that wrote it gave the type none. Add keeps it.
+func (o *Opaque) Version() int { return o.version }
 
 // Payload returns a copy of the stored bytes: one msgpack value.
 func (o *Opaque) Payload() []byte { return slices.Clone(o.payload) }

@@ -40,6 +40,10 @@ type Options struct {
 
 	// CacheBytes bounds the memory of decoded shared objects, by estimate; 0
 	// is 64 MiB. Objects in use by the program are not counted once evicted.
+	// It also bounds, from 1 MiB on, what the edited and added objects of one
+	// transaction take: beyond it, those that the program does not hold any
+	// more wait in a temporary file beside the database, at the price of one
+	// garbage collection for each CacheBytes of them.
 	CacheBytes int64
 
 	// Isolation of the transactions of this handle.

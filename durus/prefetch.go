@@ -45,6 +45,9 @@ func (c *core) missing(refs []AnyRef) []place {
 	for _, r := range refs {
 		raw, err := c.own(uint64(r.raw))
 		if oid := OID(raw); err == nil && oid != 0 && c.used[oid].edited == nil {
+			if _, aside := c.spilled.lookup(oid); aside {
+				continue
+			}
 			if pos, err := c.snap.Find(oid); err == nil && c.gen.cache.get(pos) == nil {
 				wanted = append(wanted, place{oid, pos})
 			}

@@ -180,3 +180,53 @@ func TestPrefetchFails(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// Each reads ahead by itself where the storage is slow, and stops where the loop
+// does; a session that writes reads one object at a time.
+func TestEachReadsAhead(t *testing.T) {
+	const delay = 10 * time.Millisecond
+	path, refs := crowd(t, 100)
+	fs := newSlow(posix.New(), delay)
+	accounts := func(yield func(int, Ref[account]) bool) {
+		for i, r := range refs {
+			if !yield(i, As[account](r)) {
+				return
+			}
+		}
+	}
+	for _, writable := range []bool{false, true} {
+		db, err := Open(path, &Options{FS: fs, Check: CheckNothing})
+		if err != nil {
+			t.Fatal(err)
+		}
+		tx, err := db.Begin(context.Background(), writable)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fs.armed.Store(true)
+		began, n := time.Now(), 0
+		for i, a := range Each(tx, accounts) {
+			if a.Balance != int64(i) {
+				t.Errorf("object %d: %+v", i, a)
+			}
+			if n++; writable && n == 5 {
+				break
+			}
+		}
+		took := time.Since(began)
+		fs.armed.Store(false)
+		if err := errors.Join(tx.Err(), tx.Rollback()); err != nil {
+			t.Fatal(err)
+		}
+		switch {
+		case !writable && (n != 100 || took > 50*delay):
+			t.Errorf("%d objects in %v", n, took)
+		case writable && (n != 5 || fs.reads.Load() > 10): // two each
+			t.Errorf("%d objects, %d reads", n, fs.reads.Load())
+		}
+		fs.reads.Store(0)
+		if err := db.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

@@ -18,6 +18,9 @@ const childEnv = "DURUS_TEST_CHILD"
 
 func TestMain(m *testing.M) {
 	if path := os.Getenv(childEnv); path != "" {
+		if version := os.Getenv(evolveEnv); version != "" {
+			os.Exit(evolveChild(path, version))
+		}
 		os.Exit(child(path))
 	}
 	if path := os.Getenv(tableChildEnv); path != "" {

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"slices"
 
+	"github.com/durusdb/durus/internal/codec"
 	"github.com/durusdb/durus/internal/collection"
 	"github.com/durusdb/durus/storage"
 )
@@ -37,16 +38,23 @@ type carrier struct {
 	objects storage.ReadSet // the objects that it depends on
 	out     written
 	classes map[string]storage.ClassID
-	locked  bool // Rebase runs under the lock
+	merging merging
+	newer   []OID            // that others have written, for checkExtents
+	mine    []storage.Record // the records of the objects, as the session made them
+	locked  bool             // Rebase runs under the lock
 	stale   bool
 }
 
 // carry makes the records of a commit on base, and its read set.
 func (c *core) carry(ctx context.Context, base storage.Snapshot, w written) (storage.ReadSet, []storage.Record, error) {
-	if len(c.order) == 0 {
-		return c.readSet(), w.records, nil
+	r := &carrier{c: c, objects: c.readSet(), out: w, mine: w.records}
+	r.mergeable()
+	if len(c.order) == 0 && r.merging.at == nil && len(c.extents) == 0 {
+		return r.objects, w.records, nil
 	}
-	r := &carrier{c: c, objects: c.readSet(), out: w}
+	if r.merging.at != nil {
+		r.out.records = slices.Clone(w.records)
+	}
 	if r.objects == nil {
 		written := make(storage.OIDSet, len(w.records)+len(c.relied))
 		for oid := range c.relied {
@@ -83,16 +91,47 @@ func (c *core) carry(ctx context.Context, base storage.Snapshot, w written) (sto
 		}
 	}
 	if c.conn != nil {
+		for oid := range r.merging.at {
+			if pos, err := base.Find(oid); err == nil && pos != c.used[oid].pos {
+				r.merging.changed(oid)
+			}
+		}
+		if err := r.sinceExtents(base); err != nil {
+			return nil, nil, err
+		}
 		records, err := r.Rebase(base, false)
 		return r, records, err
 	}
 	return r, r.records(), nil
 }
 
+// sinceExtents notes what others have written since a live connection has walked
+// through the instances of a class.
+func (r *carrier) sinceExtents(base storage.Snapshot) error {
+	if len(r.c.extents) == 0 {
+		return nil
+	}
+	for t, err := range r.c.db.st.Transactions(r.c.extentsAt.TID()+1, base.TID()) {
+		if err != nil {
+			return err
+		}
+		r.newer = append(r.newer, t.OIDs...)
+	}
+	return nil
+}
+
 // Depends implements storage.ReadSet.
 func (r *carrier) Depends(oid OID, pos storage.Position) bool {
 	if p := r.c.nodes[oid]; p != nil {
 		p.stale, r.stale = true, true
+	}
+	if len(r.c.extents) > 0 {
+		r.newer = append(r.newer, oid)
+		r.stale = true
+	}
+	if r.merging.changed(oid) {
+		r.stale = true
+		return false
 	}
 	return r.objects.Depends(oid, pos)
 }
@@ -101,13 +140,20 @@ func (r *carrier) Depends(oid OID, pos storage.Position) bool {
 func (r *carrier) Stale() bool { return r.stale }
 
 // maxLocked is how many keys a Rebase looks at under the commit lock: some
-// microseconds each.
-const maxLocked = 256
+// microseconds each. A range counts as one, and may be long: maxFinds is how many
+// nodes it looks for on the whole.
+const (
+	maxLocked = 256
+	maxFinds  = 8 * maxLocked
+)
 
 // Rebase implements storage.Rebaser.
 func (r *carrier) Rebase(now storage.Snapshot, locked bool) ([]storage.Record, error) {
 	if locked {
-		work := 0
+		if len(r.merging.stale) > 0 {
+			return nil, storage.ErrSendBack
+		}
+		work := len(r.newer)
 		for _, p := range r.c.order {
 			if p.common().stale {
 				work += p.work()
@@ -117,8 +163,13 @@ func (r *carrier) Rebase(now storage.Snapshot, locked bool) ([]storage.Record, e
 			return nil, storage.ErrSendBack
 		}
 	}
-	r.locked = locked
-	defer func() { r.locked = false }()
+	if err := r.c.checkExtents(now, r.newer); err != nil {
+		return nil, err
+	}
+	r.newer = r.newer[:0]
+	r.locked, r.c.finds = locked, maxFinds
+	r.c.bounded = locked
+	defer func() { r.locked, r.c.bounded = false, false }()
 	for _, p := range r.c.order {
 		if !p.common().stale {
 			continue
@@ -138,13 +189,18 @@ func (r *carrier) Rebase(now storage.Snapshot, locked bool) ([]storage.Record, e
 		}
 		p.common().stale = false
 	}
+	if err := r.merge(now); err != nil {
+		return nil, err
+	}
 	r.stale = false
 	return r.records(), nil
 }
 
 // build applies what a container has to commit to the nodes of a state.
 func (r *carrier) build(p pending, store *nodeStore) error {
-	b := &collection.Builder{Store: store, Limits: collection.Default, NewOID: r.newOID, Stripe: rand.N(1 << 16)}
+	w := writers.Get().(*codec.Writer)
+	defer writers.Put(w)
+	b := &collection.Builder{Store: store, Limits: collection.Default, NewOID: r.newOID, Stripe: rand.N(1 << 16), Writer: w}
 	if err := p.build(b); err != nil {
 		return err
 	}

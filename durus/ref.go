@@ -37,8 +37,10 @@ const (
 // enters the read set: the commit conflicts if another one changes it.
 //
 // Errors: ErrNotFound (nil, or no such object in the snapshot), ErrType (an
-// object of another type, or T is not registered), ErrForeign, ErrCorrupt,
-// ErrTxDone, ErrClosed.
+// object of another type, T is not registered, or there is no Upgrade from the
+// version of the object), ErrTooNew (a program with a higher Version of the type
+// wrote the object), ErrForeign, ErrCorrupt, ErrTxDone, ErrClosed, and what a
+// function given to Upgrade returned.
 func (r Ref[T]) Load(s Session) (*T, error) { return load[T](s.core(), uint64(r.raw), true) }
 
 // Peek is Load without the promise: the object does not enter the read set,
@@ -125,16 +127,10 @@ func (r AnyRef) Load(s Session) (any, error) {
 	return c.load(uint64(r.raw), true)
 }
 
-// Class returns the name of the object's class. It does not enter the read
-// set, because the class of an object does not change.
-func (r AnyRef) Class(s Session) (string, error) {
-	c := s.core()
-	v, err := c.load(uint64(r.raw), false)
-	if err != nil {
-		return "", err
-	}
-	return c.className(v), nil
-}
+// Class returns the name of the object's class, also where this program cannot
+// read the object. It does not enter the read set, because programs do not
+// change the class of an object.
+func (r AnyRef) Class(s Session) (string, error) { return s.core().classOf(uint64(r.raw)) }
 
 // OID returns the object's id, 0 for nil.
 func (r AnyRef) OID() OID { return OID(r.raw & oidMask) }

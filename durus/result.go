@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"time"
 )
 
 // Must returns v, or ends the function of the View or Update around it, on the
@@ -44,19 +45,89 @@ func Result[R any](ctx context.Context, run func(context.Context, func(*Tx) erro
 	return result, nil
 }
 
-// Each loads the objects that a sequence refers to. An error ends the loop and
-// sticks: View, Update and Commit return it, and Session.Err tells it before.
+// Each loads the objects that a sequence refers to. In a View whose objects come
+// from a slow storage it reads ahead, some dozens at a time; the sequence runs
+// ahead of the loop then, so it must not do what the loop depends on. An error
+// ends the loop and sticks: View, Update and Commit return it, and Session.Err
+// tells it before.
 func Each[K, T any](s Session, refs iter.Seq2[K, Ref[T]]) iter.Seq2[K, *T] {
 	return func(yield func(K, *T) bool) {
+		e := each[K, T]{s: s, yield: yield}
 		for k, ref := range refs {
-			v, err := ref.Load(s)
-			if err != nil {
-				s.core().stick(err)
-				return
-			}
-			if !yield(k, v) {
+			if !e.take(k, ref) {
 				return
 			}
 		}
+		e.flush()
 	}
+}
+
+// each is one loop of Each.
+type each[K, T any] struct {
+	s     Session
+	yield func(K, *T) bool
+	slow  bool // a load took so long that reading ahead pays
+	keys  []K  // what is to be read together
+	refs  []Ref[T]
+}
+
+const (
+	slowLoad  = time.Millisecond
+	eachAhead = 64
+)
+
+// take delivers an object, or puts it by to be read with others. It returns
+// whether the loop goes on.
+func (e *each[K, T]) take(k K, ref Ref[T]) bool {
+	if e.slow {
+		e.keys, e.refs = append(e.keys, k), append(e.refs, ref)
+		return len(e.refs) < eachAhead || e.flush()
+	}
+	c := e.s.core()
+	if c.writable || c.conn != nil { // what it does may depend on what the loop does
+		return e.deliver(k, ref)
+	}
+	misses, began := c.db.counters.misses.Load(), time.Time{}
+	if c.hot(uint64(ref.raw)) == nil {
+		began = time.Now()
+	}
+	v, err := ref.Load(e.s)
+	if err != nil {
+		c.stick(err)
+		return false
+	}
+	e.slow = !began.IsZero() && c.db.counters.misses.Load() > misses && time.Since(began) > slowLoad
+	return e.yield(k, v)
+}
+
+// flush reads what was put by, and delivers it.
+func (e *each[K, T]) flush() bool {
+	if len(e.refs) == 0 {
+		return true
+	}
+	any := make([]AnyRef, len(e.refs))
+	for i, r := range e.refs {
+		any[i] = r.Any()
+	}
+	c := e.s.core()
+	if wanted := c.missing(any); len(wanted) > 1 && c.usable() == nil {
+		c.prefetch(wanted)
+	}
+	keys, refs := e.keys, e.refs
+	e.keys, e.refs = nil, nil
+	for i, r := range refs {
+		if !e.deliver(keys[i], r) {
+			return false
+		}
+	}
+	return true
+}
+
+func (e *each[K, T]) deliver(k K, ref Ref[T]) bool {
+	v, err := ref.Load(e.s)
+	if err != nil {
+		e.s.core().stick(err)
+		return false
+	}
+	return e.yield(k, v)
 }

@@ -46,16 +46,28 @@ type core struct {
 
 	// stuck is the first error that sticks. It is set once.
 	stuck atomic.Pointer[error]
+	// hard is the first of them that going back to a savepoint does not undo.
+	hard atomic.Pointer[error]
 
 	used  map[OID]use // read set and write set; nil until the first use
 	dirty []*edited   // objects of used that were edited or added, in that order
 	ptrs  map[any]OID // pointers of dirty; nil until the first Add
 	round int         // of encoding, see edited.round
 
-	containers map[OID]pending    // that were used; nil until the first
-	order      []pending          // the same, in the order of their first use
-	nodes      map[OID]*container // nodes that were used, and of which container
-	filled     []func()           // take back containers that were made for zero handles
+	containers map[OID]pending               // that were used; nil until the first
+	order      []pending                     // the same, in the order of their first use
+	nodes      map[OID]*container            // nodes that were used, and of which container
+	filled     []func(stored func(OID) bool) // take back containers that were made for zero handles
+	bounded    bool                          // Rebase runs under the commit lock,
+	finds      int                           // and may look for so many nodes
+
+	reached []*edited // new objects to store; see written
+	found   []pending // new containers to store; see written
+	spilled *spilled  // objects that were put aside, and states of savepoints; nil until the first
+	relief  relief
+
+	extents   map[*typeInfo]struct{} // classes whose instances were walked through; see checkExtents
+	extentsAt storage.Snapshot       // when the first of them was
 
 	relied   map[OID]struct{} // objects that it depends on whatever the isolation; see rely
 	indexing bool             // the function of an index runs, which must not use a session that writes
@@ -81,15 +93,28 @@ type edited struct {
 	extra codec.Extra
 	fresh bool // new: stored only if something stored refers to it
 	force bool // stored although it may not have changed, for others to conflict
-	round int  // the last round of encoding that reached it
+
+	hasItem bool   // item is set
+	item    uint32 // the state as it was put aside last; see spilled
+
+	round int // the last round of encoding that reached it
 }
 
-// class is the name to store the object under.
+// class is the name of the object's class, for messages.
 func (e *edited) class() string {
 	if e.info != nil {
 		return e.info.name
 	}
 	return e.value.(*Opaque).class
+}
+
+// stored is the class to store the object under, in the spelling of the file.
+func (e *edited) stored() string {
+	if e.info != nil {
+		return e.info.stored
+	}
+	o := e.value.(*Opaque)
+	return storage.ClassName(o.class, o.version)
 }
 
 // usable tells whether the session may still be used.
@@ -132,6 +157,9 @@ func (c *core) err() error {
 func (c *core) stick(err error) error {
 	if err != nil {
 		c.stuck.CompareAndSwap(nil, &err)
+		if !forgivable(err) {
+			c.hard.CompareAndSwap(nil, &err)
+		}
 	}
 	return err
 }
@@ -157,6 +185,8 @@ func (c *core) use(oid OID, u use) {
 
 // takeEdited enters an edited or added object.
 func (c *core) takeEdited(e *edited, pos storage.Position) {
+	c.relieve(c.db.bound)
+	c.weigh(e)
 	if u, ok := c.used[e.oid]; ok {
 		pos = u.pos
 	}

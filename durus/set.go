@@ -2,6 +2,7 @@ package durus
 
 import (
 	"iter"
+	"reflect"
 
 	"github.com/vmihailenco/msgpack/v5"
 
@@ -114,4 +115,6 @@ func (t *Set[K]) at() *codec.Strong { return &t.raw }
 func (t *Set[K]) create(c *core) (OID, error) {
 	return createTree[K, struct{}](c, collection.ClassSet)
 }
-func (t *Set[K]) problem() string { return treeProblem[K, struct{}](collection.ClassSet) }
+func (t *Set[K]) problem(forbidden func(reflect.Type) string) string {
+	return treeProblem[K, struct{}](forbidden)
+}

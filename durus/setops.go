@@ -98,5 +98,5 @@ func (w *treeWalk[K, V]) leap(to *K) *treeWalk[K, V] {
 		return w // it is the next one
 	}
 	key := *to
-	return &treeWalk[K, V]{treeReader: w.treeReader, state: w.state, bounds: bounds[K]{start: &key}}
+	return &treeWalk[K, V]{treeReader: w.treeReader, state: w.state, bounds: bounds[K]{start: &key}, leapt: true}
 }

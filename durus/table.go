@@ -246,7 +246,7 @@ func (t *Table[K, T]) create(c *core) (OID, error) {
 	return c.createTable(info, primary)
 }
 
-func (t *Table[K, T]) problem() string {
+func (t *Table[K, T]) problem(func(reflect.Type) string) string {
 	if _, err := keyPlanOf(reflect.TypeFor[K]()); err != nil {
 		return err.Error()
 	}

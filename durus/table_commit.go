@@ -36,6 +36,8 @@ func (c *core) keepIndexes() error {
 	if err != nil || dir == nil {
 		return err
 	}
+	c.relief.off++ // dirty is walked through
+	defer func() { c.relief.off-- }()
 	k := indexKeeper{c: c}
 	// More may be edited on the way: directories.
 	for i := 0; i < len(c.dirty); i++ {

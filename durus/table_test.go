@@ -492,6 +492,26 @@ func TestTableConnection(t *testing.T) {
 	}
 }
 
+// A handle that a commit has stored stays, one that it has not is empty again.
+func TestTableHandles(t *testing.T) {
+	db := memBed(t).shopDB()
+	var kept, lost *shop
+	update(t, db, func(tx *Tx) error {
+		kept, lost = Must(theShop.Load(tx)), &shop{}
+		Must(Add(tx, lost))
+		return nil
+	})
+	if kept.Customers.OID() == 0 || lost.Customers.OID() != 0 {
+		t.Errorf("kept %s, lost %s", kept.Customers.OID(), lost.Customers.OID())
+	}
+	view(t, db, func(tx *Tx) error {
+		if now := Must(theShop.Load(tx)); now.Customers != kept.Customers {
+			t.Errorf("%s was kept, %s is stored", kept.Customers.OID(), now.Customers.OID())
+		}
+		return nil
+	})
+}
+
 // What nothing leads to is not stored, and its members are not, either.
 func TestTableUnreached(t *testing.T) {
 	db := memBed(t).shopDB()

@@ -65,7 +65,11 @@ func (w *tableWriter[K, T]) insert(k K, ref Ref[T]) error {
 	if err := w.primary.put(k, ref, unknown); err != nil {
 		return err
 	}
-	if e := w.c.used[ref.OID()].edited; e != nil {
+	e, err := w.c.touched(ref.OID())
+	if err != nil {
+		return err
+	}
+	if e != nil {
 		// Who edits an object that is in no table does not look for tables. So
 		// the object is written, for them to conflict.
 		e.force = !e.fresh

@@ -3,8 +3,10 @@ package durus
 import (
 	"errors"
 	"fmt"
+	"math"
 	"reflect"
 	"sync"
+	"unsafe"
 
 	"github.com/durusdb/durus/internal/codec"
 	"github.com/durusdb/durus/internal/collection"
@@ -48,16 +50,19 @@ func treeTypeOf[K comparable, V any](ts *Types, class string) (*treeType[K, V], 
 }
 
 // treeProblem says why there can be no such tree, "" if there can.
-func treeProblem[K comparable, V any](class string) string {
+func treeProblem[K comparable, V any](forbidden func(reflect.Type) string) string {
 	if _, err := keyPlanOf(reflect.TypeFor[K]()); err != nil {
 		return err.Error()
 	}
-	return valueProblem(reflect.TypeFor[V]())
+	return valueProblem(reflect.TypeFor[V](), forbidden)
 }
 
 // valueProblem says why values of type t cannot be stored, "" if they can.
-func valueProblem(t reflect.Type) string {
-	if _, err := codec.Compile(t); err != nil {
+func valueProblem(t reflect.Type, forbidden func(reflect.Type) string) string {
+	if problem := forbidden(t); problem != "" {
+		return problem
+	}
+	if _, err := codec.CompileWith(t, codec.Options{Forbidden: forbidden}); err != nil {
 		return err.Error()
 	}
 	return ""
@@ -66,9 +71,12 @@ func valueProblem(t reflect.Type) string {
 // treeLeaf is a leaf of a tree in the object cache. It is shared and immutable.
 type treeLeaf[K comparable, V any] struct {
 	*keySet[K]
-	typ  *treeType[K, V]
-	vals []V
+	typ   *treeType[K, V]
+	vals  []V
+	extra codec.Extra // what is unknown in vals
 }
+
+func (l *treeLeaf[K, V]) values() (*valuePlan, any) { return l.typ.values, &l.vals }
 
 // treeReader finds nodes of one tree in the session's snapshot.
 type treeReader[K comparable, V any] struct {
@@ -92,10 +100,11 @@ func (r *treeReader[K, V]) node(oid OID) (*innerNode, *treeLeaf[K, V], error) {
 		switch n := e.value.(type) {
 		case *treeLeaf[K, V]:
 			if n.typ == r.typ {
+				c.shared.handedOutNode(oid, pos, c.gen, n)
 				return nil, n, nil
 			}
 		case *innerNode:
-			if oid != r.oid || n.raw.Key == r.typ.plan.name {
+			if oid != r.oid || n.raw.Key == r.typ.plan.name && n.class == r.typ.class {
 				return n, nil, nil
 			}
 		}
@@ -132,11 +141,11 @@ func (r *treeReader[K, V]) load(oid OID, pos storage.Position) (*innerNode, *tre
 		return nil, nil, fmt.Errorf("%w: the keys of %s %s in %s are %s, those of a %s would be %s: use a handle with the key type that it was made with",
 			ErrType, r.typ.class, oid, c.db.path, n.Key, reflect.TypeFor[K](), r.typ.plan.name)
 	}
-	if n.Keys == nil || n.Head != (oid == r.oid) || n.Level == 0 && (n.Values == nil) != (r.typ.values == nil) {
+	if n.Keys == nil || n.Head != (oid == r.oid) || !n.Head && n.Of != uint64(r.oid) || n.Level == 0 && (n.Values == nil) != (r.typ.values == nil) {
 		return nil, nil, c.nodeError(oid, fmt.Errorf("it is no node of a %s", r.typ.class))
 	}
 	if n.Level > 0 {
-		return c.cacheInner(pos, n), nil, nil
+		return c.cacheInner(pos, n, rec.Class), nil, nil
 	}
 	leaf, err := r.leaf(n)
 	if err != nil {
@@ -145,6 +154,7 @@ func (r *treeReader[K, V]) load(oid OID, pos storage.Position) (*innerNode, *tre
 	if cached, ok := c.gen.cache.put(pos, leaf, r.memory(leaf, len(rec.Payload))).(*treeLeaf[K, V]); ok && cached.typ == r.typ {
 		leaf = cached
 	}
+	c.shared.handedOutNode(oid, pos, c.gen, leaf)
 	return nil, leaf, nil
 }
 
@@ -158,8 +168,11 @@ func (r *treeReader[K, V]) memory(l *treeLeaf[K, V], payload int) int64 {
 }
 
 // cacheInner puts an inner node into the cache and returns the one that is there.
-func (c *core) cacheInner(pos storage.Position, n *collection.Node) *innerNode {
+func (c *core) cacheInner(pos storage.Position, n *collection.Node, class storage.ClassID) *innerNode {
 	in := &innerNode{raw: n}
+	if known, ok := c.db.class(c.gen, c.snap, class); ok {
+		in.class = known.name
+	}
 	if cached, ok := c.gen.cache.put(pos, in, int64(64*len(n.Children))).(*innerNode); ok {
 		return cached
 	}
@@ -194,7 +207,7 @@ func (r *treeReader[K, V]) leaf(n *collection.Node) (*treeLeaf[K, V], error) {
 	if l.keySet, err = newKeySet(&r.typ.keyOrder, n.Keys, r.c.tag); err != nil {
 		return nil, r.misfit(err)
 	}
-	l.vals, err = decodeValues[V](r.typ.values, n.Values, len(n.Keys), r.c.tag)
+	l.vals, l.extra, err = decodeValues[V](r.typ.values, n.Values, len(n.Keys), r.c.tag)
 	if err != nil {
 		return nil, r.misfit(err)
 	}
@@ -205,19 +218,20 @@ func (r *treeReader[K, V]) misfit(err error) error {
 	return fmt.Errorf("durus: %s %s in %s cannot be read as one of %s to %s: %w", r.typ.class, r.oid, r.c.db.path, reflect.TypeFor[K](), reflect.TypeFor[V](), err)
 }
 
-// decodeValues decodes n values; without a plan there are none.
-func decodeValues[V any](plan *valuePlan, raw [][]byte, n int, tag uint64) ([]V, error) {
+// decodeValues decodes n values; without a plan there are none. extra is what is
+// unknown in them.
+func decodeValues[V any](plan *valuePlan, raw [][]byte, n int, tag uint64) (vals []V, extra codec.Extra, err error) {
 	if plan == nil || n == 0 {
-		return make([]V, n), nil
+		return make([]V, n), nil, nil
 	}
 	if plan.many == nil {
-		vals := make([]V, n)
+		vals = make([]V, n)
 		for i := range vals {
 			if _, err := plan.one.Decode(raw[i], tag, &vals[i]); err != nil {
-				return nil, err
+				return nil, nil, err
 			}
 		}
-		return vals, nil
+		return vals, nil, nil
 	}
 	size := 5
 	for _, r := range raw {
@@ -227,11 +241,8 @@ func decodeValues[V any](plan *valuePlan, raw [][]byte, n int, tag uint64) ([]V,
 	for _, r := range raw {
 		b = append(b, r...)
 	}
-	var vals []V
-	if _, err := plan.many.Decode(b, tag, &vals); err != nil {
-		return nil, err
-	}
-	return vals, nil
+	extra, err = plan.many.Decode(b, tag, &vals)
+	return vals, extra, err
 }
 
 // keys returns the keys of an inner node.
@@ -314,6 +325,17 @@ func (r *treeReader[K, V]) displaced(oid OID) error {
 	return r.c.nodeError(oid, fmt.Errorf("it is not where it belongs in container %s", r.oid))
 }
 
+// foreign is the error for a key that is, or holds, a reference of another
+// database: it must not be taken for the object with that id here.
+func (r *treeReader[K, V]) foreign(k *K) error {
+	if !r.typ.plan.refs || k == nil {
+		return nil
+	}
+	var buf [64]byte
+	_, err := r.typ.plan.encode(buf[:0], unsafe.Pointer(k), r.c.own)
+	return err
+}
+
 // get looks a key up in the snapshot.
 func (r *treeReader[K, V]) get(k *K) (v *V, found bool, err error) {
 	p, err := r.descend(seekKey, k)
@@ -325,6 +347,20 @@ func (r *treeReader[K, V]) get(k *K) (v *V, found bool, err error) {
 		return nil, false, nil
 	}
 	return &p.leaf.vals[i], true, nil
+}
+
+// extra is what is unknown in the value of a key: fields that a newer program has
+// stored, which a Put of this one keeps, as in a map.
+func (r *treeReader[K, V]) extra(k *K) (codec.Extra, error) {
+	p, err := r.descend(seekKey, k)
+	if err != nil || p.leaf.extra == nil {
+		return nil, err
+	}
+	i, found := p.leaf.search(k)
+	if !found {
+		return nil, nil
+	}
+	return codec.Element(p.leaf.extra, i), nil
 }
 
 // len is the length in the snapshot.
@@ -350,6 +386,9 @@ func (r *treeReader[K, V]) len() (int, error) {
 			return 0, r.c.stick(err)
 		}
 		sum += n
+	}
+	if sum < 0 || sum > math.MaxInt {
+		return 0, r.c.nodeError(r.oid, errors.New("its counters say an impossible length"))
 	}
 	return int(sum), nil
 }

@@ -109,6 +109,9 @@ func (t *tree[K, V]) get(k K) (v V, found bool, err error) {
 	if t.none {
 		return v, false, nil
 	}
+	if err := t.foreign(&k); err != nil {
+		return v, false, err
+	}
 	var p *V
 	if t.state != nil {
 		p, found, err = t.state.get(&k)
@@ -141,6 +144,17 @@ func (t *tree[K, V]) len() (n int, err error) {
 	return n, t.after(err)
 }
 
+// foreignBounds is foreign for the bounds of a walk.
+func (t *tree[K, V]) foreignBounds(b bounds[K]) error {
+	if t.none {
+		return nil
+	}
+	if err := t.foreign(b.start); err != nil {
+		return err
+	}
+	return t.foreign(b.end)
+}
+
 // walk returns an iterator.
 func (t *tree[K, V]) walk(b bounds[K]) *treeWalk[K, V] {
 	return &treeWalk[K, V]{treeReader: t.treeReader, bounds: b, state: t.state, done: t.none}
@@ -160,6 +174,10 @@ func treeSeq[K comparable, V any](s Session, raw codec.Strong, class string, b b
 	return func(yield func(K, V) bool) {
 		t, err := openTree[K, V](s, raw, class)
 		if err != nil {
+			t.c.stick(err)
+			return
+		}
+		if err := t.foreignBounds(b); err != nil {
 			t.c.stick(err)
 			return
 		}

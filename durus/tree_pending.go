@@ -24,6 +24,8 @@ type treePending[K comparable, V any] struct {
 	keys    map[K]storage.Snapshot
 	spans   []*treeSpan[K]
 	lengths []storage.Snapshot
+	counted []treeCount[K]
+	torn    []byte // a key that a live connection has read twice, with another value
 
 	log    []treeUndo[K, V] // what the writes were before, since the first savepoint
 	logged bool
@@ -59,6 +61,14 @@ type treeSpan[K any] struct {
 	reached          K // where the walk is
 }
 
+// treeCount is a key that was written blindly and then looked for because the
+// length was asked for, which depends on whether the key is in the snapshot.
+type treeCount[K any] struct {
+	key     K
+	present bool
+	at      storage.Snapshot
+}
+
 // treeUndo is what a key's write was before.
 type treeUndo[K comparable, V any] struct {
 	write treeWrite[K, V]
@@ -67,7 +77,9 @@ type treeUndo[K comparable, V any] struct {
 
 func (t *treePending[K, V]) changed() bool { return t.writes.n > 0 }
 
-func (t *treePending[K, V]) work() int { return t.writes.n + len(t.keys) + len(t.spans) }
+func (t *treePending[K, V]) work() int {
+	return t.writes.n + len(t.keys) + len(t.spans) + len(t.counted)
+}
 
 // reader reads the tree in the session's snapshot, and notes its nodes.
 func (t *treePending[K, V]) reader() *treeReader[K, V] {
@@ -84,17 +96,37 @@ func (t *treePending[K, V]) find(k *K, prefix uint64) (at, *treeWrite[K, V]) {
 }
 
 // readKey notes that the presence and value of a key were read.
-func (t *treePending[K, V]) readKey(k K) {
+func (t *treePending[K, V]) readKey(k K) error {
 	if t.fresh {
-		return
+		return nil
 	}
-	if _, ok := t.keys[k]; ok {
-		return
+	if first, ok := t.keys[k]; ok {
+		if first == t.c.snap {
+			return nil
+		}
+		return t.readAgain(&k, first)
 	}
 	if t.keys == nil {
 		t.keys = make(map[K]storage.Snapshot)
 	}
 	t.keys[k] = t.c.observe()
+	return nil
+}
+
+// readAgain is for a key that was read before, in another snapshot. If it has
+// changed, there is no moment at which both were true.
+func (t *treePending[K, V]) readAgain(k *K, first storage.Snapshot) error {
+	key, err := t.typ.plan.encode(nil, unsafe.Pointer(k), t.c.own)
+	if err != nil {
+		return err
+	}
+	was := collection.View{Tree: t.tree(), Store: t.c.store(first, nil)}
+	is := collection.View{Tree: t.tree(), Store: t.c.store(t.c.snap, nil)}
+	same, err := collection.SameKey(was, is, key)
+	if err == nil && !same {
+		t.torn = key
+	}
+	return t.c.stick(err)
 }
 
 // get returns the value of a key as the session sees it.
@@ -109,7 +141,7 @@ func (t *treePending[K, V]) get(k *K) (v *V, found bool, err error) {
 	}
 	v, found, err = t.reader().get(k)
 	if err == nil {
-		t.readKey(*k)
+		err = t.readKey(*k)
 	}
 	return v, found, err
 }
@@ -188,6 +220,9 @@ func (t *treePending[K, V]) checkKey(k *K) error {
 
 // delete takes a key away, and tells whether it was there.
 func (t *treePending[K, V]) delete(k K) (bool, error) {
+	if err := t.reader().foreign(&k); err != nil {
+		return false, err
+	}
 	_, found, err := t.get(&k)
 	if err != nil || !found {
 		return false, err
@@ -211,6 +246,15 @@ func (t *treePending[K, V]) len() (int, error) {
 		return 0, err
 	}
 	t.readLength()
+	if t.c.conn != nil && t.writes.n > 0 {
+		// What is known of the keys may be of another snapshot.
+		_ = t.writes.each(func(w *treeWrite[K, V]) error {
+			t.account(w, -1)
+			w.was = unknown
+			t.account(w, 1)
+			return nil
+		})
+	}
 	if t.blind > 0 {
 		if err := t.look(); err != nil {
 			return 0, err
@@ -227,7 +271,8 @@ func (t *treePending[K, V]) readLength() {
 }
 
 // look finds out which of the keys that were written blindly are in the
-// snapshot. It is no read of theirs: the length is what was read.
+// snapshot. Their values are not read: whether they are there is, because the
+// length that comes out of it depends on that.
 func (t *treePending[K, V]) look() error {
 	r := t.reader()
 	return t.writes.each(func(w *treeWrite[K, V]) error {
@@ -243,6 +288,7 @@ func (t *treePending[K, V]) look() error {
 			w.was = present
 		}
 		t.account(w, 1)
+		t.counted = append(t.counted, treeCount[K]{w.key, found, t.c.observe()})
 		return nil
 	})
 }
@@ -267,6 +313,11 @@ func (t *treePending[K, V]) savepoint() (undo func()) {
 	}
 }
 
+// forget implements pending.
+func (t *treePending[K, V]) forget() {
+	t.writes, t.log, t.grown, t.blind = sorted[treeWrite[K, V]]{}, nil, 0, 0
+}
+
 // pack implements pending.
 func (t *treePending[K, V]) pack(c *core, w *codec.Writer) error {
 	t.ops = make([]collection.Op, 0, t.writes.n)
@@ -286,7 +337,13 @@ func (t *treePending[K, V]) pack(c *core, w *codec.Writer) error {
 			}
 		}
 		if !e.deleted && t.typ.values != nil {
-			if err := t.typ.values.one.Encode(w, &e.value, nil); err != nil {
+			var extra codec.Extra
+			if t.typ.values.fields && !t.fresh {
+				if extra, err = t.reader().extra(&e.key); err != nil {
+					return err
+				}
+			}
+			if err := t.typ.values.one.Encode(w, &e.value, extra); err != nil {
 				return fmt.Errorf("the value of key %s: %w", collection.Spell(op.Key), err)
 			}
 			op.Value = t.arena.bytes(w.Buf[mark:])
@@ -338,6 +395,9 @@ func (t *treePending[K, V]) check(c *core, now *nodeStore, reads bool) (reason s
 	if !reads {
 		return "", 0, nil
 	}
+	if t.torn != nil {
+		return "key " + collection.Spell(t.torn) + " was read, and read again after it had changed", OID(is.Leaf(t.torn)), nil
+	}
 	encode := func(k *K) ([]byte, error) { return t.typ.plan.encode(nil, unsafe.Pointer(k), c.own) }
 	for k, snap := range t.keys {
 		key, err := encode(&k)
@@ -372,10 +432,31 @@ func (t *treePending[K, V]) check(c *core, now *nodeStore, reads bool) (reason s
 			return "a range with key " + collection.Spell(key) + " was read", OID(is.Leaf(key)), nil
 		}
 	}
-	return t.checkLength(was, is)
+	return t.checkLength(was, is, encode)
 }
 
-func (t *treePending[K, V]) checkLength(was func(storage.Snapshot) collection.View, is collection.View) (string, OID, error) {
+func (t *treePending[K, V]) checkLength(was func(storage.Snapshot) collection.View, is collection.View, encode func(*K) ([]byte, error)) (string, OID, error) {
+	for i := range t.counted {
+		n := &t.counted[i]
+		key, err := encode(&n.key)
+		if err != nil {
+			return "", 0, err
+		}
+		same, err := collection.SameKey(was(n.at), is, key)
+		if err != nil {
+			return "", 0, err
+		}
+		if same {
+			continue
+		}
+		_, found, err := is.Get(key)
+		if err != nil {
+			return "", 0, err
+		}
+		if found != n.present {
+			return "its length was read, which counts key " + collection.Spell(key), OID(is.Leaf(key)), nil
+		}
+	}
 	for _, snap := range t.lengths {
 		before, err := was(snap).Len()
 		if err != nil {

@@ -22,6 +22,7 @@ type treeWalk[K comparable, V any] struct {
 
 	last    K // the key before, once started
 	started bool
+	leapt   bool // it goes on with the loop of another walk
 	done    bool
 
 	path path[K, V] // the leaf of the next key of the snapshot
@@ -35,8 +36,8 @@ func (w *treeWalk[K, V]) next() (k *K, v *V, err error) {
 	if w.done {
 		return nil, nil, nil
 	}
-	if w.c.conn != nil && w.started {
-		if err := w.c.conn.look(); err != nil {
+	if w.started || w.leapt {
+		if err := w.goOn(); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -56,6 +57,31 @@ func (w *treeWalk[K, V]) next() (k *K, v *V, err error) {
 			return k, v, nil
 		}
 	}
+}
+
+// goOn is for what the body of the loop may have done to the session.
+func (w *treeWalk[K, V]) goOn() error {
+	if err := w.c.usable(); err != nil || w.c.conn == nil {
+		return err
+	}
+	if err := w.c.conn.look(); err != nil {
+		return err
+	}
+	if w.state == nil || w.c.containers[w.oid] == pending(w.state) {
+		return nil
+	}
+	// It was committed or aborted: what was pending is not, and what comes now
+	// is read by the next commit.
+	t := tree[K, V]{treeReader: w.treeReader}
+	if err := t.bind(w.oid, w.state.class); err != nil {
+		return err
+	}
+	w.treeReader, w.state, w.span = t.treeReader, t.state, nil
+	if w.started {
+		last := w.last
+		w.start, w.startOpen = &last, true
+	}
+	return nil
 }
 
 // beyond tells whether a key lies behind the end.

@@ -22,6 +22,8 @@ type Tx struct {
 	meta     storage.Meta
 	onCommit []func(TID)
 
+	savepoints []*Savepoint // that can be rolled back to, in order
+
 	outer  *Tx             // the writable transaction that ctx came from
 	marked context.Context // ctx with this transaction in it; see Context
 	hold   storage.Hold    // the courtesy of the last attempts; set before the function runs, then constant
@@ -87,6 +89,7 @@ func (tx *Tx) end() {
 	}
 	tx.c.empty()
 	tx.c.snap.Release() // after over was set; see core.hot
+	tx.c.forgetSpilled()
 	tx.yield()
 	tx.c.db.running.leave()
 }
@@ -197,7 +200,7 @@ func (tx *Tx) finish(err error) (tid TID, retry bool, _ error) {
 	}
 	tid, retry, err = c.commit(c.ctx, c.snap, tx.meta, tx.hold)
 	if err == nil {
-		c.filled = nil // they are in the file now
+		c.committed()
 	}
 	return tid, retry, err
 }

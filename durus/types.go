@@ -5,7 +5,6 @@ import (
 	"reflect"
 	"strings"
 	"sync"
-	"unicode/utf8"
 
 	"github.com/durusdb/durus/internal/codec"
 	"github.com/durusdb/durus/storage"
@@ -29,10 +28,19 @@ type typeInfo struct {
 	size    int64                 // of a T, bytes, what it points to not included
 	plan    *codec.Plan           // how to encode and decode it
 	fresh   func() any            // a new *T
+	assign  func(dst, src any)    // *dst = *src, both *T
+	shape   func() *shape         // what a T looks like in memory
 	points  map[reflect.Type]bool // what its stored fields have Go pointers to
 	handles *handleWalk           // the way to its containers, nil if it has none
-	indexes map[string]indexer    // of the tables of its objects, by name; nil if it has none
-	twice   string                // the name of an index that was declared twice, "" if none was
+
+	version int      // 0: none
+	steps   []*step  // from older versions to version, without a gap; see Upgrade
+	stored  string   // name and version in the spelling of the file
+	merge   *merger  // nil: none
+	faults  []string // what is wrong with the options
+
+	indexes map[string]indexer // of the tables of its objects, by name; nil if it has none
+	twice   string             // the name of an index that was declared twice, "" if none was
 }
 
 // Type is a registered type.
@@ -40,6 +48,9 @@ type Type struct{ info *typeInfo }
 
 // Name is the name of the class in the file.
 func (t Type) Name() string { return t.info.name }
+
+// Version is the version that was given with Version, 0 for none.
+func (t Type) Version() int { return t.info.version }
 
 // GoType is the registered struct type.
 func (t Type) GoType() reflect.Type { return t.info.goType }
@@ -77,8 +88,9 @@ func NewTypes() *Types {
 //
 // The name, not the Go type's, is what files hold: T may be renamed and moved.
 // Register panics when T cannot be stored faithfully (the message names the
-// field and what to do instead) and when T or the name is taken. The same T
-// and name again is a no-op.
+// field and what to do instead), when T or the name is taken, and when the
+// options do not fit each other. The same T and name again is a no-op; options
+// that are given again must be the same.
 func Register[T any](name string, opts ...TypeOption) Type {
 	return RegisterIn[T](registered, name, opts...)
 }
@@ -101,7 +113,15 @@ func RegisterIn[T any](ts *Types, name string, opts ...TypeOption) Type {
 
 func newInfo[T any](name string) *typeInfo {
 	t := reflect.TypeFor[T]()
-	return &typeInfo{name: name, goType: t, size: int64(t.Size()), fresh: func() any { return new(T) }}
+	return &typeInfo{
+		name:   name,
+		stored: name,
+		goType: t,
+		size:   int64(t.Size()),
+		fresh:  func() any { return new(T) },
+		assign: func(dst, src any) { *dst.(*T) = *src.(*T) },
+		shape:  lazyShape(t),
+	}
 }
 
 // checkType says why a type of the program's cannot be registered.
@@ -109,12 +129,12 @@ func checkType(i *typeInfo) error {
 	if i.goType.Kind() != reflect.Struct {
 		return fmt.Errorf("durus: Register[%s](%q): not a struct: put the value into a struct", i.goType, i.name)
 	}
+	if fault := i.checkOptions(); fault != "" {
+		return fmt.Errorf("durus: Register[%s](%q): %s", i.goType, i.name, fault)
+	}
 	for _, name := range append([]string{i.name}, i.aliases...) {
-		switch {
-		case name == "" || !utf8.ValidString(name) || len(name) > storage.MaxClassName:
-			return fmt.Errorf("durus: Register[%s](%q): a class name is 1 to %d bytes of UTF-8", i.goType, name, storage.MaxClassName)
-		case strings.HasPrefix(name, "durus."):
-			return fmt.Errorf("durus: Register[%s](%q): names that begin with \"durus.\" are taken: choose another", i.goType, name)
+		if fault := storage.ClassFault(name, i.version); fault != "" {
+			return fmt.Errorf("durus: Register[%s](%q): %s", i.goType, name, fault)
 		}
 	}
 	return checkIndexes(i)
@@ -124,27 +144,33 @@ func checkType(i *typeInfo) error {
 // registered already.
 func (ts *Types) add(i *typeInfo) (*typeInfo, error) {
 	i.points = map[reflect.Type]bool{}
-	plan, err := codec.CompileWith(i.goType, codec.Options{Forbidden: func(t reflect.Type) string {
+	plan, err := codec.CompileWith(i.goType, codec.Options{Forbidden: forbidding(func(t reflect.Type) string {
 		if t.Kind() == reflect.Pointer {
 			i.points[t.Elem()] = true
 		}
-		return forbiddenContainer(t)
-	}})
+		return ""
+	})})
 	if err != nil {
-		return nil, fmt.Errorf("durus: Register[%s](%q): %w", i.goType, i.name, err)
+		return nil, fmt.Errorf("durus: Register[%s](%q): %s", i.goType, i.name, fieldFault(err))
 	}
 	i.plan, i.handles = plan, handlesIn(i.goType)
+	if fault := i.compileSteps(); fault != "" {
+		return nil, fmt.Errorf("durus: Register[%s](%q): %s", i.goType, i.name, fault)
+	}
 
 	ts.mu.Lock()
 	defer ts.mu.Unlock()
 	if known := ts.byType[i.goType]; known != nil && known.name == i.name {
+		if what := i.differs(known); what != "" {
+			return nil, fmt.Errorf("durus: Register[%s](%q): the type is registered already with other options (%s): register it once", i.goType, i.name, what)
+		}
 		return known, nil
 	} else if known != nil {
 		return nil, fmt.Errorf("durus: Register[%s](%q): the type is registered as %q: use one name, and Alias for old ones", i.goType, i.name, known.name)
 	}
 	for _, name := range append([]string{i.name}, i.aliases...) {
 		if known := ts.byName[name]; known != nil {
-			return nil, fmt.Errorf("durus: Register[%s](%q): the name %q is used by %s", i.goType, i.name, name, known.goType)
+			return nil, fmt.Errorf("durus: Register[%s](%q): the name %q is used by %s: choose another", i.goType, i.name, name, known.goType)
 		}
 	}
 	if err := ts.checkPointers(i); err != nil {
@@ -178,13 +204,21 @@ func (ts *Types) checkPointers(i *typeInfo) error {
 // refusePointer returns the error that names the field of a type which points
 // to a registered one.
 func refusePointer(from *typeInfo, to reflect.Type) error {
-	_, err := codec.CompileWith(from.goType, codec.Options{Forbidden: func(t reflect.Type) string {
+	_, err := codec.CompileWith(from.goType, codec.Options{Forbidden: forbidding(func(t reflect.Type) string {
 		if t.Kind() != reflect.Pointer || t.Elem() != to {
 			return ""
 		}
-		return fmt.Sprintf("a pointer to the registered type %s would be stored as a copy: use durus.Ref[%s]", to, to.Name())
-	}})
-	return fmt.Errorf("durus: Register[%s]: %w", from.goType, err)
+		return pointerProblem(to)
+	})})
+	return fmt.Errorf("durus: Register[%s](%q): %s", from.goType, from.name, fieldFault(err))
+}
+
+// fieldFault is what package codec has against a type: the path of the field,
+// what is wrong, and what to do.
+func fieldFault(err error) string { return strings.TrimPrefix(err.Error(), "codec: ") }
+
+func pointerProblem(to reflect.Type) string {
+	return fmt.Sprintf("a pointer to the registered type %s would be stored as a copy: use durus.Ref[%s]", to, to.Name())
 }
 
 // byClass returns the type of a class name, or nil.

@@ -16,15 +16,18 @@ import (
 // a few dozen nanoseconds a record.
 type draft struct {
 	header  frameHeader
-	buf     []byte
+	buf     []byte        // the whole frame; with pieces only what is before the records
 	records []draftRecord // in the order of the table
+	pieces  *pieces       // a frame that is not in memory as a whole; nil for others
 }
 
 type draftRecord struct {
 	oid     storage.OID
-	off     int64 // relative to the frame
+	off     int64            // relative to the frame
+	prev    storage.Position // of the same object; with pieces only, filled in by seal
 	refsLen int
 	sum     uint32 // plain checksum of the payload
+	source  int32  // with pieces only: see there
 }
 
 // encode makes d the frame of a transaction. The records may be in any order;
@@ -127,13 +130,33 @@ func (d *draft) seal(p place, prevOf func(storage.OID) storage.Position) {
 	h.pos, h.tid, h.time, h.salt, h.durable, h.prev = p.pos, p.tid, p.time, p.salt, p.durable, p.prev
 	for i := range d.records {
 		r := &d.records[i]
-		sum := sealRecord(d.buf[r.off:], r.refsLen, prevOf(r.oid), r.sum, p.salt, p.pos+r.off)
+		var sum uint32
+		if d.pieces != nil {
+			r.prev = prevOf(r.oid)
+			_, sum = d.pieces.head(h, r)
+		} else {
+			sum = sealRecord(d.buf[r.off:], r.refsLen, prevOf(r.oid), r.sum, p.salt, p.pos+r.off)
+		}
 		binary.LittleEndian.PutUint32(d.buf[frameHeaderSize+h.metaLen+i*tableEntrySize+12:], sum)
 	}
 	h.tableSum = seal(crc32.Checksum(d.buf[frameHeaderSize:h.bodyOff()], castagnoli), p.salt, p.pos)
 	h.put(d.buf)
-	putTrailer(d.buf[h.length-trailerSize:], h.length, h.sum)
+	if d.pieces == nil {
+		putTrailer(d.buf[h.length-trailerSize:], h.length, h.sum)
+	}
 }
+
+// writes reports whether a record of the frame is one of oid.
+func (d *draft) writes(oid storage.OID) bool {
+	_, ok := slices.BinarySearchFunc(d.records, oid, func(r draftRecord, oid storage.OID) int { return cmp.Compare(r.oid, oid) })
+	return ok
+}
+
+// writeSet is the read set of a transaction that depends only on what it writes.
+type writeSet struct{ d *draft }
+
+// Depends implements storage.ReadSet.
+func (w writeSet) Depends(oid storage.OID, _ storage.Position) bool { return w.d.writes(oid) }
 
 // metaSize is the size of the metadata as stored, 0 when there is none.
 func metaSize(m *storage.Meta) (int, error) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/durusdb/durus/storage"
 )
@@ -26,7 +27,7 @@ func (s *Storage) commit(ctx context.Context, c *storage.Commit) (storage.TID, e
 	if !ok || base.done.Load() {
 		return 0, fmt.Errorf("durus: commit without a snapshot of this storage: %w", storage.ErrTxDone)
 	}
-	if len(c.Records) == 0 && metaEmpty(&c.Meta) {
+	if len(c.Records) == 0 && (c.Spilled == nil || c.Spilled.Len() == 0) && metaEmpty(&c.Meta) {
 		return base.tid, s.confirm(base)
 	}
 	if s.opts.ReadOnly {
@@ -34,7 +35,7 @@ func (s *Storage) commit(ctx context.Context, c *storage.Commit) (storage.TID, e
 	}
 	t := &transaction{s: s, base: base, onto: base, c: c, records: c.Records, checked: base.end}
 	if c.Reads == nil {
-		t.reads = writeSet(c.Records)
+		t.reads = writeSet{&t.draft}
 	} else {
 		t.reads = c.Reads
 		t.rebaser, _ = c.Reads.(storage.Rebaser)
@@ -54,7 +55,11 @@ func (s *Storage) commit(ctx context.Context, c *storage.Commit) (storage.TID, e
 			return 0, err
 		}
 		if t.sent++; t.sent > maxSendBacks {
-			return 0, conflictError([]storage.ConflictObject{{OID: t.records[0].OID, Reason: "others changed what it was built from, again and again"}})
+			o := storage.ConflictObject{Reason: "others changed what it was built from, again and again"}
+			if len(t.records) > 0 { // none, if others have done all that it would do
+				o.OID = t.records[0].OID
+			}
+			return 0, conflictError([]storage.ConflictObject{o})
 		}
 	}
 	d := &t.draft
@@ -126,24 +131,23 @@ func (t *transaction) leave() {
 	}
 }
 
-// writeSet is the read set of a transaction that depends only on what it writes.
-func writeSet(recs []storage.Record) storage.OIDSet {
-	set := make(storage.OIDSet, len(recs))
-	for i := range recs {
-		set[recs[i].OID] = struct{}{}
-	}
-	return set
-}
-
 // prepare makes the frame, for the newest state that is known, without the lock.
 func (t *transaction) prepare() error {
+	// What may be built anew is encoded after that.
+	if t.rebaser == nil {
+		if err := t.encode(); err != nil {
+			return err
+		}
+	}
 	if t.stale() || t.base.l.state.Load().end > t.checked {
 		if err := t.advance(); err != nil {
 			return err
 		}
 	}
-	if err := t.encode(); err != nil {
-		return err
+	if t.rebaser != nil {
+		if err := t.encode(); err != nil {
+			return err
+		}
 	}
 	t.member = member{run: t.run, size: t.draft.header.length}
 	t.member.hold, _ = t.c.Hold.(*hold)
@@ -169,6 +173,11 @@ func (t *transaction) advance() (err error) {
 	return err
 }
 
+// writes reports whether the transaction writes an object.
+func (t *transaction) writes(oid storage.OID) bool {
+	return t.draft.writes(oid) || slices.ContainsFunc(t.records, func(r storage.Record) bool { return r.OID == oid })
+}
+
 func (t *transaction) stale() bool { return t.rebaser != nil && t.rebaser.Stale() }
 
 // rebase builds the records anew for now, which the transaction keeps if taken
@@ -187,34 +196,36 @@ func (t *transaction) rebase(now *snapshot, locked bool) (taken bool, err error)
 // not exist.
 func (t *transaction) encode() error {
 	t.draft = draft{}
-	if err := t.draft.encode(t.records, &t.c.Meta); err != nil {
+	if err := t.draft.encodeAll(&storage.Commit{Records: t.records, Spilled: t.c.Spilled, Meta: t.c.Meta}, t.s.piece); err != nil {
 		return err
 	}
 	if t.s.opts.Sync == storage.SyncAlways {
 		t.draft.header.flags |= flagPromise
 	}
-	l := t.base.l
 	clear(t.missing)
-	var own storage.OIDSet
 	for i := range t.records {
-		r := &t.records[i]
-		for _, to := range r.Strong {
-			if l.index.get(to) != 0 {
-				continue
-			}
-			if own == nil {
-				own = writeSet(t.records)
-			}
-			if _, ok := own[to]; ok {
-				continue
-			}
-			if t.missing == nil {
-				t.missing = make(map[storage.OID]storage.OID)
-			}
-			t.missing[to] = r.OID
+		t.targets(t.records[i].OID, t.records[i].Strong)
+	}
+	if t.c.Spilled != nil {
+		for i := range t.c.Spilled.Len() {
+			r := t.c.Spilled.Record(i)
+			t.targets(r.OID, r.Strong)
 		}
 	}
 	return nil
+}
+
+// targets notes which of the objects that a record refers to do not exist.
+func (t *transaction) targets(from storage.OID, strong []storage.OID) {
+	for _, to := range strong {
+		if t.base.l.index.get(to) != 0 || t.draft.writes(to) {
+			continue
+		}
+		if t.missing == nil {
+			t.missing = make(map[storage.OID]storage.OID)
+		}
+		t.missing[to] = from
+	}
 }
 
 // run is the part under the lock.
@@ -254,6 +265,9 @@ func (t *transaction) run(b *batch) error {
 func (t *transaction) rebaseLocked(b *batch) error {
 	if len(b.drafts) > 0 {
 		return errNeedsFile // the frames before are not readable yet
+	}
+	if t.c.Spilled != nil {
+		return storage.ErrSendBack // a large transaction takes long to encode
 	}
 	now, taken := t.base.l.begin(true), false
 	defer func() {
@@ -365,17 +379,10 @@ func (s *Storage) closeBatch(l *lineage, b *batch, group []*member) error {
 // frames up to the cursor are committed; the others are not, if the outcome is
 // known.
 func (s *Storage) append(l *lineage, b *batch) (err error, known bool) {
-	buf := b.drafts[0].buf
-	if len(b.drafts) > 1 {
-		buf = make([]byte, 0, b.chain.pos-b.start)
-		for _, d := range b.drafts {
-			buf = append(buf, d.buf...)
-		}
-	}
 	// l.mu is not held while the bytes are written: a View of this process
 	// does not wait for a large commit. It may find our frames before we
 	// apply them; apply leaves out what is applied.
-	_, err = l.file.Append(buf, b.start)
+	err = s.write(l, b)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if err == nil {
@@ -390,6 +397,23 @@ func (s *Storage) append(l *lineage, b *batch) (err error, known bool) {
 		return nil, true
 	}
 	return s.appendFailed(l, b, err)
+}
+
+// write appends the frames of a batch: in one call, unless one of them is too
+// large for that.
+func (s *Storage) write(l *lineage, b *batch) error {
+	if slices.ContainsFunc(b.drafts, func(d *draft) bool { return d.pieces != nil }) {
+		return b.writePieces(l.file, s.piece)
+	}
+	buf := b.drafts[0].buf
+	if len(b.drafts) > 1 {
+		buf = make([]byte, 0, b.chain.pos-b.start)
+		for _, d := range b.drafts {
+			buf = append(buf, d.buf...)
+		}
+	}
+	_, err := l.file.Append(buf, b.start)
+	return err
 }
 
 // appendFailed reads the file again after a failed or short write: whole

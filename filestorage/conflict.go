@@ -67,26 +67,31 @@ func conflictError(found []storage.ConflictObject) error {
 func (t *transaction) conflict(oid storage.OID, at storage.Position) storage.ConflictObject {
 	o := storage.ConflictObject{OID: oid, Reason: "it was read"}
 	l := t.base.l
-	for i := range t.records {
-		if t.records[i].OID == oid {
-			o.Reason = "both wrote it"
-		}
+	if t.writes(oid) {
+		o.Reason = "both wrote it"
 	}
 	if at != 0 {
 		if h, err := l.recordHeader(oid, at); err == nil {
-			o.Class, _ = l.classes.name(h.class)
+			o.Class = l.className(h.class)
 			o.Committed = l.tidOf(at, &h)
 		}
 	}
 	if pos, err := t.base.Find(oid); err == nil {
 		if h, err := l.recordHeader(oid, pos); err == nil {
-			o.Class, _ = l.classes.name(h.class)
+			o.Class = l.className(h.class)
 			o.Base = l.tidOf(pos, &h)
 		}
 	} else {
 		o.Reason = "it did not exist"
 	}
 	return o
+}
+
+// className is the name of a class without its version, "" if the file has none.
+func (l *lineage) className(id storage.ClassID) string {
+	spelling, _ := l.classes.name(id)
+	name, _ := storage.SplitClass(spelling)
+	return name
 }
 
 // tidOf is the transaction that wrote a record, 0 if that cannot be read.

@@ -49,6 +49,7 @@ func (w *world) commitStep(name string, policy storage.SyncPolicy, size int) err
 var steps = []step{
 	{"small", func(w *world) error { return w.commitStep("A", storage.SyncAlways, 40) }},
 	{"9KiB", func(w *world) error { return w.commitStep("A", storage.SyncAlways, 9<<10) }},
+	{"in pieces", inPieces},
 	{"small of B", func(w *world) error { return w.commitStep("B", storage.SyncAlways, 40) }},
 	{"two before any sync", twoBeforeSync},
 	{"failed sync", func(w *world) error { return w.failedSync(false) }},
@@ -75,6 +76,25 @@ func (w *world) viewStep(name string) error {
 			return err
 		}
 		return w.view(p)
+	})
+}
+
+// inPieces: a commit of A whose record is not in memory, in five appends.
+func inPieces(w *world) error {
+	return again(func() error {
+		p, err := w.open("A", storage.SyncAlways)
+		if err != nil {
+			return err
+		}
+		p.s.piece = 1000
+		snap, err := p.s.Begin(context.Background(), true)
+		if err != nil {
+			return err
+		}
+		defer snap.Release()
+		c := w.propose(p, snap, 4<<10)
+		_, err = w.submitAs(p, c, &storage.Commit{Base: snap, Spilled: &spilledRecords{recs: c.Records}})
+		return err
 	})
 }
 

@@ -236,7 +236,12 @@ func (w *world) propose(p *proc, snap storage.Snapshot, size int) *storage.Commi
 
 // submit runs a commit of p that was proposed.
 func (w *world) submit(p *proc, c *storage.Commit) (acked bool, err error) {
-	tid, err := p.s.Commit(context.Background(), c)
+	return w.submitAs(p, c, c)
+}
+
+// submitAs is submit in another form: with records that were spilled.
+func (w *world) submitAs(p *proc, c, form *storage.Commit) (acked bool, err error) {
+	tid, err := p.s.Commit(context.Background(), form)
 	if err != nil {
 		return false, err
 	}

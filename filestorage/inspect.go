@@ -242,8 +242,7 @@ func (s *Storage) ClassOf(snap storage.Snapshot, oid storage.OID) (storage.Class
 	if err != nil {
 		return 0, err
 	}
-	h, err := sn.l.recordHeader(oid, pos)
-	return h.class, err
+	return sn.Class(oid, pos)
 }
 
 // revision describes the record at pos.

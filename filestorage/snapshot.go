@@ -192,14 +192,20 @@ func (l *lineage) readRecord(oid storage.OID, pos storage.Position, end int64) (
 
 // recordHeader reads the fixed part of a record and checks it.
 func (l *lineage) recordHeader(oid storage.OID, pos storage.Position) (recordHeader, error) {
+	return l.recordHeaderBefore(oid, pos, math.MaxInt64)
+}
+
+// recordHeaderBefore is recordHeader for a record that ends at end or before:
+// what is behind is not looked at, it may still change.
+func (l *lineage) recordHeaderBefore(oid storage.OID, pos storage.Position, end int64) (recordHeader, error) {
 	buf := readBuffers.Get().(*[readGuess]byte)
 	defer readBuffers.Put(buf)
-	n, h, err := l.readHead(buf[:], oid, pos)
+	n, h, err := l.readHead(buf[:max(recordHeaderSize, min(readGuess, end-int64(pos)))], oid, pos)
 	if err != nil {
 		return h, err
 	}
 	if need := recordHeaderSize + h.refsLen(); n < need {
-		r, err := l.readRecord(oid, pos, math.MaxInt64)
+		r, err := l.readRecord(oid, pos, end)
 		h.prev = r.Prev
 		return h, err
 	}

@@ -41,6 +41,7 @@ type Storage struct {
 	path   string // absolute, symbolic links resolved
 	opts   Options
 	stable bool          // what fs says of the size of a file is true at that moment
+	piece  int           // how much of a large frame is in memory at a time, bytes; see pieces
 	sole   *exclusive.FS // the right to write, on a storage without locks; nil elsewhere
 
 	// lineage is the file as it is now. reload, under reloading, replaces it;
@@ -88,7 +89,7 @@ func Open(path string, opts Options) (*Storage, error) {
 	if err != nil {
 		return nil, fmt.Errorf("durus: open %s: %w", path, err)
 	}
-	s := &Storage{path: resolved, opts: opts, stop: make(chan struct{})}
+	s := &Storage{path: resolved, opts: opts, piece: pieceSize, stop: make(chan struct{})}
 	s.idle = sync.NewCond(&s.mu)
 	if err := s.suit(); err != nil {
 		return nil, err

@@ -43,9 +43,9 @@ type WriteConflictError = ConflictError
 // ConflictObject is one object of a ConflictError.
 type ConflictObject struct {
 	OID       OID
-	Class     string
-	Base      TID // the transaction that wrote what was read; 0 if it is not known any more
-	Committed TID // the transaction that replaced it
+	Class     string // its name, without version
+	Base      TID    // the transaction that wrote what was read; 0 if it is not known any more
+	Committed TID    // the transaction that replaced it
 	Reason    string
 }
 

@@ -16,6 +16,12 @@ const CodecMsgpack Codec = 1
 // revision of one object, within one Lineage (see Snapshot). 0 is none.
 type Position int64
 
+// Place tells where the state of an object is: at a Position of a snapshot.
+type Place struct {
+	OID      OID
+	Position Position
+}
+
 // Record is one revision of one object. Everything outside the payload can be
 // used without knowing the class or decoding anything.
 type Record struct {

@@ -32,7 +32,7 @@ type Storage interface {
 	// appends it. It returns when the commit is as durable as the policy
 	// wants. Errors: *ConflictError, ErrDangling, ErrTooLarge, ErrReadOnly,
 	// *LockError, *UnknownOutcomeError, ErrRewound, *CorruptError. With no
-	// Records it waits until all that Base holds is durable and returns
+	// Records and nothing Spilled it waits until all that Base holds is durable and returns
 	// Base.TID(). ctx counts until the records are appended, not after.
 	Commit(ctx context.Context, c *Commit) (TID, error)
 
@@ -44,8 +44,8 @@ type Storage interface {
 	// NewOID returns an object id that nobody else has had or will get.
 	NewOID(ctx context.Context) (OID, error)
 
-	// ClassID returns the number of a class, and gives it one if it has none
-	// yet. Snapshot.ClassName is the way back.
+	// ClassID returns the number of a class, in the spelling of ClassName, and
+	// gives it one if it has none yet. Snapshot.ClassName is the way back.
 	ClassID(ctx context.Context, name string) (ClassID, error)
 
 	// Sync returns when everything that this handle knows to be appended is durable.
@@ -91,13 +91,26 @@ type Snapshot interface {
 	// WrittenBy returns the transaction that wrote the record at a position that
 	// Find returned. Errors are those of Read.
 	WrittenBy(oid OID, pos Position) (TID, error)
+	// Objects yields the objects of the snapshot from oid from on, in the order
+	// of their ids, whether anything refers to them or not. It takes no lock,
+	// keeps nothing in memory in proportion to the database, and reads no
+	// records as long as nobody has changed them meanwhile. An error ends the
+	// sequence; the Place that comes with it names the object that it is
+	// about, so that a tool may begin again behind it.
+	Objects(from OID) iter.Seq2[Place, error]
+
+	// Class returns the class of the record at a position that Find or Objects
+	// returned, without reading its payload. Errors are those of Read.
+	Class(oid OID, pos Position) (ClassID, error)
+
 	// Prefetch says that the records at these positions, which Find returned,
 	// will be read soon. It does not wait; it may sort the slice.
 	Prefetch(positions []Position)
 
-	// ClassName is the class of a record of this snapshot's lineage; ok is
-	// false for a number that the file does not know.
-	ClassName(id ClassID) (name string, ok bool)
+	// ClassName is the class of a record of this snapshot's lineage, in the
+	// spelling that SplitClass reads; ok is false for a number that the file
+	// does not know.
+	ClassName(id ClassID) (spelling string, ok bool)
 
 	// Release ends the snapshot. It is idempotent.
 	Release()
@@ -108,6 +121,7 @@ type Commit struct {
 	Base    Snapshot // the state that the transaction saw
 	Reads   ReadSet  // what it depends on, what it writes included; nil: only what it writes. May be a Rebaser
 	Records []Record // new states; Prev is ignored
+	Spilled Spilled  // more of them, which are not in memory; nil: none
 	Meta    Meta
 	Hold    Hold // nil, or what Storage.Hold returned; given back once the records are appended
 }

@@ -22,6 +22,7 @@ import (
 //
 //	makedb bank FILE            accounts, an owner, four transactions at known times
 //	makedb unclosed FILE        the same, by a process that dies without closing it
+//	makedb versions FILE N      N people without a version, N of version 2, one of 10, and a dog
 //	makedb empty FILE           no transaction
 //	makedb odd FILE             states that do not fit what is said about them
 //	makedb write FILE N         N transactions, one every 10 ms, each told on stdout
@@ -32,6 +33,7 @@ func makedb() {
 	makers := map[string]func(path, arg string) error{
 		"bank":     makeBank,
 		"unclosed": func(path, _ string) error { return openMaker(path).bank() },
+		"versions": makeVersions,
 		"empty":    func(path, _ string) error { return openMaker(path).close() },
 		"odd":      makeOdd,
 		"write":    func(path, n string) error { return makeWrites(path, n, os.Stdout) },
@@ -159,6 +161,26 @@ func (m *maker) bank() error {
 	m.commit(storage.Meta{}, m.record(savings, "bank.Account", accountPlan, &account{Owner: codec.Strong(ada), Name: "savings", Balance: 60, Opened: opened}))
 	m.commit(storage.Meta{User: "ada"}, m.record(savings, "bank.Account", accountPlan, &account{Owner: codec.Strong(ada), Name: "savings", Balance: 55, Opened: opened}))
 	return m.err
+}
+
+func makeVersions(path, arg string) error {
+	n, err := strconv.Atoi(arg)
+	if err != nil {
+		return err
+	}
+	m := openMaker(path)
+	var records []storage.Record
+	people := func(class string, n int) {
+		for range n {
+			records = append(records, m.record(m.oid(), class, ownerPlan, &owner{Name: class}))
+		}
+	}
+	people("crm.Person", n)
+	people(storage.ClassName("crm.Person", 2), n)
+	people(storage.ClassName("crm.Person", 10), 1)
+	people("crm.Dog", 1)
+	m.commit(storage.Meta{}, records...)
+	return errors.Join(m.err, m.close())
 }
 
 func makeOdd(path, _ string) error {

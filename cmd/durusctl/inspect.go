@@ -71,6 +71,7 @@ type overviewJSON struct {
 
 type classJSON struct {
 	Class   string `json:"class"`
+	Version int    `json:"version,omitempty"` // absent: written without one
 	Objects uint64 `json:"objects"`
 	Bytes   int64  `json:"bytes"`
 }
@@ -132,7 +133,8 @@ func overviewOf(o *filestorage.Overview) overviewJSON {
 		j.LastTime = &t
 	}
 	for _, c := range o.Classes {
-		j.Classes = append(j.Classes, classJSON{className(c.Name, c.ID), c.Objects, c.Live})
+		name, version := classOf(c.Name, c.ID)
+		j.Classes = append(j.Classes, classJSON{name, version, c.Objects, c.Live})
 	}
 	if o.Damage != nil {
 		j.TornTail = 0 // it is no tail
@@ -147,14 +149,6 @@ func damageOf(o *filestorage.Overview) *damageJSON {
 		return &damageJSON{c.Offset, c.Reason}
 	}
 	return &damageJSON{o.End, o.Damage.Error()}
-}
-
-// className is what to call a class, also one that the file does not name.
-func className(name string, id storage.ClassID) string {
-	if name == "" {
-		return fmt.Sprintf("class %d", id)
-	}
-	return name
 }
 
 func (a *app) printOverview(o *filestorage.Overview) {
@@ -201,7 +195,12 @@ func (a *app) printOverview(o *filestorage.Overview) {
 	}
 	t := table{header: []string{"CLASS", "OBJECTS", "BYTES"}, right: map[int]bool{1: true, 2: true}}
 	for _, c := range o.Classes {
-		t.add(plain(className(c.Name, c.ID)), strconv.FormatUint(c.Objects, 10), strconv.FormatInt(c.Live, 10))
+		name, version := classOf(c.Name, c.ID)
+		name = plain(name)
+		if version > 0 {
+			name += " version " + versionText(version)
+		}
+		t.add(name, strconv.FormatUint(c.Objects, 10), strconv.FormatInt(c.Live, 10))
 	}
 	fmt.Fprint(a.out, "\n")
 	a.printTable(&t)

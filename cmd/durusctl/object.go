@@ -19,6 +19,7 @@ type object struct {
 	value     any
 	raw       bool // value could not be made from the payload
 	class     string
+	version   int // of the class, 0 for none
 	strong    []reference
 	weak      []reference
 	revisions []filestorage.Revision // the newest first
@@ -83,8 +84,8 @@ func readObject(st *filestorage.Storage, snap storage.Snapshot, oid storage.OID,
 	if o.record, err = snap.Read(oid, pos); err != nil {
 		return nil, err
 	}
-	name, _ := snap.ClassName(o.record.Class)
-	o.class = className(name, o.record.Class)
+	spelling, _ := snap.ClassName(o.record.Class)
+	o.class, o.version = classOf(spelling, o.record.Class)
 	switch o.record.Codec {
 	case storage.CodecMsgpack:
 		if o.value, err = codec.Readable(o.record.Payload); err != nil {
@@ -124,8 +125,9 @@ func (o *object) references(st *filestorage.Storage, snap storage.Snapshot, oids
 		case err != nil:
 			return nil, err
 		default:
-			name, _ := snap.ClassName(id)
-			list[i] = reference{OID: oid, Class: className(name, id)}
+			spelling, _ := snap.ClassName(id)
+			name, _ := classOf(spelling, id)
+			list[i] = reference{OID: oid, Class: name}
 		}
 		o.names[oid] = list[i].String()
 	}
@@ -135,6 +137,7 @@ func (o *object) references(st *filestorage.Storage, snap storage.Snapshot, oids
 type objectJSON struct {
 	OID           storage.OID      `json:"oid"`
 	Class         string           `json:"class"`
+	Version       int              `json:"version,omitempty"` // absent: written without one
 	Codec         storage.Codec    `json:"codec"`
 	Position      storage.Position `json:"position"`
 	Size          int64            `json:"size"`
@@ -159,6 +162,7 @@ func objectOf(o *object) objectJSON {
 	j := objectJSON{
 		OID:           o.record.OID,
 		Class:         o.class,
+		Version:       o.version,
 		Codec:         o.record.Codec,
 		Position:      newest.Position,
 		Size:          newest.Size,
@@ -184,6 +188,9 @@ func (a *app) printObject(o *object) {
 	var f facts
 	f.add("object", o.record.OID.String())
 	f.add("class", plain(o.class))
+	if o.version > 0 {
+		f.add("version", versionText(o.version))
+	}
 	f.add("position", fmt.Sprintf("byte %d", newest.Position))
 	f.add("size", fmt.Sprintf("%s, its state %s", sizeText(newest.Size), sizeText(int64(len(o.record.Payload)))))
 	f.add("transaction", newest.TID.String())

@@ -13,11 +13,18 @@ import (
 
 // open opens a database to look at it: nothing is created, touched or locked.
 func open(path string) (*filestorage.Storage, error) {
-	st, err := filestorage.Open(path, filestorage.Options{
-		FS:       posix.New(),
-		ReadOnly: true,
-		Logger:   slog.New(slog.DiscardHandler), // what matters comes back as an error
-	})
+	return openWith(path, filestorage.Options{ReadOnly: true})
+}
+
+// openToWrite opens a database that exists, as a program would.
+func openToWrite(path string) (*filestorage.Storage, error) {
+	return openWith(path, filestorage.Options{MustExist: true})
+}
+
+func openWith(path string, opts filestorage.Options) (*filestorage.Storage, error) {
+	opts.FS = posix.New()
+	opts.Logger = slog.New(slog.DiscardHandler) // what matters comes back as an error
+	st, err := filestorage.Open(path, opts)
 	switch {
 	case errors.Is(err, storage.ErrCorrupt), errors.Is(err, storage.ErrTooNew), errors.Is(err, storage.ErrNotDurus):
 		return nil, err // says itself what to do

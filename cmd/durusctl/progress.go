@@ -13,7 +13,8 @@ import (
 type progress struct {
 	to    io.Writer
 	what  string
-	next  time.Time // when to print again; zero: never
+	total func(int64) string // the whole work in words; nil: it is bytes
+	next  time.Time          // when to print again; zero: never
 	shown bool
 }
 
@@ -30,6 +31,9 @@ func (a *app) progress(what string) *progress {
 	return p
 }
 
+// objectCount is a number of objects.
+func objectCount(n int64) string { return count(uint64(n), "object") }
+
 // update has the signature that package filestorage asks for.
 func (p *progress) update(done, total int64) {
 	if p.next.IsZero() || total == 0 {
@@ -40,7 +44,11 @@ func (p *progress) update(done, total int64) {
 		return
 	}
 	p.next, p.shown = now.Add(progressEvery), true
-	fmt.Fprintf(p.to, "\r%s %3d %% of %s\x1b[K", p.what, 100*done/total, sizeText(total))
+	all := sizeText(total)
+	if p.total != nil {
+		all = p.total(total)
+	}
+	fmt.Fprintf(p.to, "\r%s %3d %% of %s\x1b[K", p.what, 100*done/total, all)
 }
 
 // end removes the line.

@@ -46,10 +46,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 
 func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
-		Use:   "durusctl COMMAND FILE [ARGS]",
-		Short: "Look into durus databases",
-		Long: `Look into durus databases. Files are opened read-only, without a lock, and may
-be in use by other processes.`,
+		Use:               "durusctl COMMAND FILE [ARGS]",
+		Short:             "Look into durus databases",
+		Long:              `Look into durus databases, which may be in use. Only retype writes to them.`,
 		SilenceErrors:     true,
 		SilenceUsage:      true,
 		DisableAutoGenTag: true,
@@ -77,6 +76,8 @@ be in use by other processes.`,
 		a.logCommand(),
 		a.tailCommand(),
 		a.locksCommand(),
+		a.migrateCommand(),
+		a.retypeCommand(),
 		a.versionCommand(),
 	)
 	root.SetHelpCommand(helpCommand())

@@ -10,6 +10,7 @@ import (
 
 	"github.com/durusdb/durus/filestorage"
 	"github.com/durusdb/durus/internal/codec"
+	"github.com/durusdb/durus/internal/collection"
 	"github.com/durusdb/durus/storage"
 )
 
@@ -18,10 +19,10 @@ func (a *app) verifyCommand() *cobra.Command {
 		Use:   "verify FILE [--json]",
 		Short: "Check every byte of a database",
 		Long: `Read the whole file and check frames, checksums, the chain of frames and of each
-object's revisions, classes, references, payloads and the index, and whether the
-trees of each table hold the same objects. A torn tail, as an interrupted commit
-leaves it, is no problem. Exit code 3 says that there are problems; nothing is
-repaired.`,
+object's revisions, classes, references, payloads, containers (order, lengths,
+that a search finds each key), that the trees of each table hold the same
+objects, and the index. A torn tail, as an interrupted commit leaves it, is no
+problem. Exit code 3 says that there are problems; nothing is repaired.`,
 		Example: `  durusctl verify bank.durus && cp bank.durus /backup`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.verify(cmd.Context(), args[0])
@@ -35,6 +36,7 @@ type verifyJSON struct {
 	Transactions uint64        `json:"transactions"`
 	Records      uint64        `json:"records"`
 	Objects      uint64        `json:"objects"`
+	Containers   uint64        `json:"containers"`
 	Size         int64         `json:"size"`
 	End          int64         `json:"end"`
 	TornTail     int64         `json:"torn_tail"`
@@ -50,14 +52,14 @@ type problemJSON struct {
 }
 
 func (a *app) verify(ctx context.Context, path string) error {
-	r, err := a.report(ctx, path)
+	r, containers, err := a.report(ctx, path)
 	if err != nil {
 		return err
 	}
 	if a.json {
-		err = a.printJSON(verdictOf(r))
+		err = a.printJSON(verdictOf(r, containers))
 	} else {
-		a.printReport(path, r)
+		a.printReport(path, r, containers)
 	}
 	if err == nil && !r.OK() {
 		err = problemsError{path, uint64(len(r.Problems)) + r.More}
@@ -65,32 +67,68 @@ func (a *app) verify(ctx context.Context, path string) error {
 	return err
 }
 
-// report verifies. A file header that is beyond use is a problem like others.
-func (a *app) report(ctx context.Context, path string) (*filestorage.Report, error) {
+// report verifies, and counts the containers. A file header that is beyond use is
+// a problem like others.
+func (a *app) report(ctx context.Context, path string) (r *filestorage.Report, containers uint64, err error) {
 	st, err := open(path)
 	var c *storage.CorruptError
 	if errors.As(err, &c) {
-		return &filestorage.Report{Problems: []filestorage.Problem{{Offset: c.Offset, OID: c.OID, Reason: c.Reason}}}, nil
+		return &filestorage.Report{Problems: []filestorage.Problem{{Offset: c.Offset, OID: c.OID, Reason: c.Reason}}}, 0, nil
 	}
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	defer st.Close()
 	snap, damage, err := st.Examine(ctx)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	snap.Release()
+	defer snap.Release()
 	if errors.Is(damage, storage.ErrTooNew) {
-		return nil, damage // what this program does not understand it cannot check
+		return nil, 0, damage // what this program does not understand it cannot check
 	}
 	bar := a.progress("verify")
 	defer bar.end()
-	r, err := st.VerifyRecords(ctx, checkPayload, bar.update)
-	if err == nil {
+	if r, err = st.VerifyRecords(ctx, checkPayload, bar.update); err != nil || damage != nil {
+		return r, 0, err
+	}
+	if containers, err = checkContainers(ctx, snap, r); err == nil {
 		err = verifyTables(ctx, path, r)
 	}
-	return r, err
+	return r, containers, err
+}
+
+// checkContainers adds what is wrong with containers to a report. What cannot be
+// read is in the report already.
+func checkContainers(ctx context.Context, snap storage.Snapshot, r *filestorage.Report) (n uint64, err error) {
+	for place, err := range snap.Objects(1) {
+		if err == nil {
+			err = ctx.Err()
+		}
+		if errors.Is(err, storage.ErrCorrupt) {
+			return n, nil
+		}
+		if err != nil {
+			return n, err
+		}
+		id, err := snap.Class(place.OID, place.Position)
+		if err != nil {
+			continue
+		}
+		class, _ := snap.ClassName(id)
+		if !collection.IsHead(class) {
+			continue
+		}
+		n++
+		_, err = collection.Check(collection.In(snap), uint64(place.OID), class)
+		var known *storage.CorruptError
+		if errors.Is(err, storage.ErrCorrupt) && !errors.As(err, &known) {
+			r.Problems = append(r.Problems, filestorage.Problem{Offset: int64(place.Position), OID: place.OID, Reason: err.Error()})
+		} else if err != nil && known == nil {
+			return n, err
+		}
+	}
+	return n, nil
 }
 
 // checkPayload says what is wrong with the state of an object: it must be what
@@ -139,13 +177,14 @@ func compareReferences(found, listed []storage.OID) string {
 	return ""
 }
 
-func verdictOf(r *filestorage.Report) verifyJSON {
+func verdictOf(r *filestorage.Report, containers uint64) verifyJSON {
 	j := verifyJSON{
 		OK:           r.OK(),
 		Frames:       r.Frames,
 		Transactions: r.Transactions,
 		Records:      r.Records,
 		Objects:      r.Objects,
+		Containers:   containers,
 		Size:         r.Size,
 		End:          r.End,
 		TornTail:     r.Tail,
@@ -159,7 +198,7 @@ func verdictOf(r *filestorage.Report) verifyJSON {
 	return j
 }
 
-func (a *app) printReport(path string, r *filestorage.Report) {
+func (a *app) printReport(path string, r *filestorage.Report, containers uint64) {
 	for _, p := range r.Problems {
 		fmt.Fprintf(a.out, "%s\n", a.red(plain(p.String())))
 	}
@@ -170,7 +209,11 @@ func (a *app) printReport(path string, r *filestorage.Report) {
 	if !r.OK() {
 		verdict = a.red("damaged")
 	}
-	fmt.Fprintf(a.out, "%s: %s: %s, %s, %s\n", plain(path), verdict, count(r.Frames, "frame"), count(r.Transactions, "transaction"), count(r.Objects, "object"))
+	trees := ""
+	if containers > 0 {
+		trees = ", " + count(containers, "container")
+	}
+	fmt.Fprintf(a.out, "%s: %s: %s, %s, %s%s\n", plain(path), verdict, count(r.Frames, "frame"), count(r.Transactions, "transaction"), count(r.Objects, "object"), trees)
 	if r.Tail > 0 && r.OK() {
 		a.note("%s at the end are of an interrupted commit: no problem, the next commit cuts them", sizeText(r.Tail))
 	}

@@ -22,7 +22,7 @@ var allowed = map[string][]string{
 	"pack":        {"storage", "filestorage", "internal/invariant"},
 	"durus":       {"storage", "vfs", "internal/codec", "internal/collection", "internal/invariant"},
 
-	"cmd/...":          {"durus", "storage", "filestorage", "pack", "vfs", "vfs/posix", "internal/codec", "cmd/..."},
+	"cmd/...":          {"durus", "storage", "filestorage", "pack", "vfs", "vfs/posix", "internal/codec", "internal/collection", "cmd/..."},
 	"examples/...":     {"durus"},
 	"examples/backend": {"durus", "vfs"}, // shows how to write a back end
 

@@ -2,6 +2,7 @@ package codec
 
 import (
 	"reflect"
+	"strings"
 )
 
 // compiler makes the coders of one plan.
@@ -50,7 +51,7 @@ func (c *compiler) compile(t reflect.Type, path string) (coder, error) {
 	if s := scalar(t.Kind()); s != nil {
 		return c.keep(t, s), nil
 	}
-	return nil, refusal(path, "a %s cannot be stored: %s, or tag the field `msgpack:\"-\"`", t.Kind(), remedy(t.Kind()))
+	return nil, refusal(path, "%s cannot be stored: %s, or tag the field `msgpack:\"-\"`", aKind(t.Kind()), remedy(t.Kind()))
 }
 
 // allowed asks Forbidden.
@@ -109,6 +110,17 @@ func scalar(k reflect.Kind) coder {
 	return nil
 }
 
+// aKind is a kind in words.
+func aKind(k reflect.Kind) string {
+	switch k {
+	case reflect.Pointer:
+		return "a pointer"
+	case reflect.UnsafePointer:
+		return "an unsafe.Pointer"
+	}
+	return "a " + k.String()
+}
+
 // wordSize is the size of an int, in bytes.
 const wordSize = 4 << (^uint(0) >> 63)
 
@@ -131,7 +143,8 @@ func (c *compiler) pointer(t reflect.Type, path string) (coder, error) {
 	case reference:
 		return nil, refusal(path, "a pointer to a reference cannot tell a nil pointer from a nil reference: store the reference itself")
 	case k == reflect.Pointer, k == reflect.Slice, k == reflect.Map:
-		return nil, refusal(path, "a pointer to a %s cannot tell a nil pointer from a pointer to nil: store the %s itself", k, k)
+		what := strings.TrimPrefix(aKind(k), "a ")
+		return nil, refusal(path, "a pointer to a %s cannot tell a nil pointer from a pointer to nil: store the %s itself", what, what)
 	}
 	var err error
 	made.elem, err = c.compile(t.Elem(), path)

@@ -143,7 +143,7 @@ func TestRefusals(t *testing.T) {
 		{writeOnly{}, "writeOnly", "not UnmarshalText"},
 		{struct{ R map[string]readOnly }{}, ".R[value]", "not MarshalBinary"},
 		{struct{ P *[]int }{}, ".P", "store the slice itself"},
-		{struct{ P **int }{}, ".P", "store the ptr itself"},
+		{struct{ P **int }{}, ".P", "store the pointer itself"},
 		{struct{ P *map[string]int }{}, ".P", "store the map itself"},
 		{struct{ P *Ref[node] }{}, ".P", "store the reference itself"},
 		{struct{ M map[*int]int }{}, ".M[key]", "*int"},
@@ -180,6 +180,18 @@ func TestRefusals(t *testing.T) {
 			Name string
 			base
 		}{}, ".Name", "noinline"},
+		{struct {
+			*base
+			A int
+		}{}, ".base", "embed the struct itself"},
+		{struct {
+			a int `msgpack:"a"`
+			A int
+		}{}, ".a", "export it"},
+		{struct {
+			a int `msgpack:",omitempty"`
+			A int
+		}{}, ".a", "export it"},
 	} {
 		typ := reflect.TypeOf(c.v)
 		_, err := codec.Compile(typ)

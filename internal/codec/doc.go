@@ -75,5 +75,8 @@
 // fit each other; an array may have grown. Anything else is storage.ErrType
 // with the path of the field.
 //
+// A Bridge takes what an older type decoded to the type that came after it; see
+// durus.Upgrade.
+//
 // The package may import storage of this module, and msgpack.
 package codec

@@ -1,6 +1,7 @@
 package codec
 
 import (
+	"fmt"
 	"reflect"
 	"strings"
 	"unsafe"
@@ -82,6 +83,9 @@ func (c *compiler) fields(made *structCoder, t reflect.Type, offset uintptr, pat
 		}
 		inlined := f.Anonymous && f.Type.Kind() == reflect.Struct && !tag.noinline && plain(f.Type) && (f.IsExported() || promotes(f.Type))
 		if !f.IsExported() && !inlined {
+			if reason := hides(f, tag); reason != "" {
+				return refusal(here, "%s", reason)
+			}
 			state = state || f.Type.Size() > 0
 			continue
 		}
@@ -109,6 +113,17 @@ func (c *compiler) fields(made *structCoder, t reflect.Type, offset uintptr, pat
 		return refusal(path, "%s has unexported fields only, so nothing of it would be stored: export them, give it EncodeMsgpack and DecodeMsgpack, or tag the field `msgpack:\"-\"`", t)
 	}
 	return nil
+}
+
+// hides says why an unexported field, which is not stored, would be missed.
+func hides(f reflect.StructField, tag tag) string {
+	if t := f.Type; f.Anonymous && t.Kind() == reflect.Pointer && t.Elem().Kind() == reflect.Struct && promotes(t.Elem()) {
+		return fmt.Sprintf("the embedded %s is unexported, so the fields that it brings would not be stored: embed the struct itself, export its type, or tag it `msgpack:\"-\"`", t)
+	}
+	if tag.name != "" || tag.alias != "" || tag.omitempty {
+		return "it has a tag and is not stored, since it is unexported: export it, or remove the tag"
+	}
+	return ""
 }
 
 // promotes tells whether a struct type has fields that an embedding type exports.
@@ -145,6 +160,7 @@ func (c *compiler) field(made *structCoder, f reflect.StructField, offset uintpt
 	made.fields = append(made.fields, field{
 		name:   name,
 		key:    appendString(nil, name),
+		typ:    f.Type,
 		offset: offset + f.Offset,
 		coder:  elem,
 		omit:   omit,

@@ -1,6 +1,7 @@
 package codec
 
 import (
+	"reflect"
 	"unsafe"
 
 	"github.com/durusdb/durus/storage"
@@ -17,6 +18,7 @@ type structCoder struct {
 type field struct {
 	name   string
 	key    []byte // the name as it is stored
+	typ    reflect.Type
 	offset uintptr
 	coder  coder
 	omit   bool // omitempty

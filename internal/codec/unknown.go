@@ -11,6 +11,10 @@ import (
 // that it came from or a copy of it. Package documentation: "Unknown fields".
 type Extra *unknown
 
+// Element returns what is unknown in element i of a slice that Decode has filled,
+// for Encode with that element alone.
+func Element(x Extra, i int) Extra { return (*unknown)(x).at(i) }
+
 // unknown is what one value has in it that its type does not know.
 type unknown struct {
 	runs  []run               // of a struct: its own unknown fields

@@ -316,7 +316,9 @@ func (e *listEdit) below(oid uint64) (int, error) {
 func countBelow(st Store, n *Node) (total int, err error) {
 	for n.Level > 0 {
 		for _, c := range n.Counts {
-			total += c
+			if total += c; total < 0 { // no count is: an overflow
+				return 0, fmt.Errorf("%w: node %d counts more values than there can be", storage.ErrCorrupt, n.OID)
+			}
 		}
 		if n, err = child(st, n, len(n.Children)-1); err != nil {
 			return 0, err

@@ -61,7 +61,7 @@ func (m memory) Count(_ uint64, pos int64) (int64, error) { return ParseCounter(
 var tiny = Limits{Leaf: 4, LeafBytes: 64, Fanout: 4, Counters: 2}
 
 func (m memory) builder() *Builder {
-	return &Builder{Store: m, Limits: tiny, NewOID: m.newOID, Stripe: int(*m.last)}
+	return &Builder{Store: m, Limits: tiny, NewOID: m.newOID, Writer: new(codec.Writer), Stripe: int(*m.last)}
 }
 
 func key(i int) []byte { return codec.AppendInt(nil, int64(i)) }

@@ -127,7 +127,8 @@ func references(c *codec.Cursor) []uint64 {
 }
 
 func values(c *codec.Cursor) [][]byte {
-	list := make([][]byte, c.Array())
+	n := c.Array()
+	list := make([][]byte, n, n+1) // mostly one is added
 	for i := range list {
 		list[i] = c.Skip()
 	}

@@ -16,7 +16,8 @@ type Store interface {
 	// Find returns where an object's state begins; storage.ErrNotFound if there
 	// is none.
 	Find(oid uint64) (pos int64, err error)
-	// Node returns the node at a position that Find returned.
+	// Node returns the node at a position that Find returned. A leaf belongs to
+	// the caller, an inner node to everybody.
 	Node(oid uint64, pos int64) (*Node, error)
 	// Count returns the value of a counter at a position that Find returned.
 	Count(oid uint64, pos int64) (int64, error)
@@ -48,36 +49,35 @@ type Builder struct {
 	Store   Store // the state that is changed
 	Limits  Limits
 	NewOID  func() (uint64, error)
-	Stripe  int // which of the counters of a length is changed
+	Stripe  int           // which of the counters of a length is changed
+	Writer  *codec.Writer // memory to encode in
 	Changes []Change
-
-	w codec.Writer
 }
 
 // emit adds the state of a node.
 func (b *Builder) emit(n *Node, class string) error {
-	b.w.Reset()
-	b.w.Buf = n.Append(b.w.Buf)
+	b.Writer.Reset()
+	b.Writer.Buf = n.Append(b.Writer.Buf)
 	return b.finish(n.OID, class)
 }
 
 // emitCounter adds the state of a counter.
 func (b *Builder) emitCounter(oid uint64, value int64) error {
-	b.w.Reset()
-	b.w.Buf = codec.AppendInt(b.w.Buf, value)
+	b.Writer.Reset()
+	b.Writer.Buf = codec.AppendInt(b.Writer.Buf, value)
 	return b.finish(oid, ClassCounter)
 }
 
 func (b *Builder) finish(oid uint64, class string) error {
-	if err := b.w.NoteAll(); err != nil {
+	if err := b.Writer.NoteAll(); err != nil {
 		return err
 	}
-	c := Change{OID: oid, Class: class, Payload: append([]byte(nil), b.w.Buf...)}
-	if len(b.w.Strong) > 0 {
-		c.Strong = append([]uint64(nil), b.w.Strong...)
+	c := Change{OID: oid, Class: class, Payload: append([]byte(nil), b.Writer.Buf...)}
+	if len(b.Writer.Strong) > 0 {
+		c.Strong = append([]uint64(nil), b.Writer.Strong...)
 	}
-	if len(b.w.Weak) > 0 {
-		c.Weak = append([]uint64(nil), b.w.Weak...)
+	if len(b.Writer.Weak) > 0 {
+		c.Weak = append([]uint64(nil), b.Writer.Weak...)
 	}
 	b.Changes = append(b.Changes, c)
 	return nil
@@ -118,7 +118,7 @@ func child(st Store, parent *Node, i int) (*Node, error) {
 	if !parent.Head {
 		head = parent.Of
 	}
-	if n.Head || n.Level != parent.Level-1 || n.Of != head {
+	if n.Head || n.Level != parent.Level-1 || n.Of != head || (n.Keys == nil) != (parent.Keys == nil) {
 		return nil, fmt.Errorf("%w: object %d is no child of object %d", storage.ErrCorrupt, oid, parent.OID)
 	}
 	return n, nil
@@ -172,5 +172,8 @@ func AddCounter(b *Builder, oid uint64, delta int64, fresh bool) error {
 	if err != nil {
 		return err
 	}
-	return b.emitCounter(oid, value+delta)
+	if sum := value + delta; (sum > value) == (delta > 0) {
+		return b.emitCounter(oid, sum)
+	}
+	return fmt.Errorf("%w: counter %d leaves the range of an int64", storage.ErrTooLarge, oid)
 }

@@ -3,6 +3,7 @@ package collection
 import (
 	"bytes"
 	"fmt"
+	"slices"
 
 	"github.com/durusdb/durus/internal/codec"
 	"github.com/durusdb/durus/storage"
@@ -50,10 +51,15 @@ func (t *Tree) head(st Store) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !n.Head || n.Keys == nil || n.Key != t.Key || n.Level > 0 && len(n.Lengths) == 0 {
+	if !n.Head || n.Keys == nil || n.Key != t.Key || n.Level > 0 && len(n.Lengths) == 0 || !t.fits(n) {
 		return nil, fmt.Errorf("%w: object %d is no %s with keys of %s", storage.ErrCorrupt, t.OID, t.Class, t.Key)
 	}
 	return n, nil
+}
+
+// fits tells whether a node has values if it has to, and none otherwise.
+func (t *Tree) fits(n *Node) bool {
+	return n.Level > 0 || (n.Values == nil) == (t.Class == ClassSet)
 }
 
 // Apply applies operations, which are sorted by key, each key once. It returns
@@ -188,6 +194,9 @@ func (e *treeEdit) lengthen(counters []uint64) error {
 // takes its place: nothing, itself, or itself and others.
 func (e *treeEdit) node(n *Node, ops []Op) ([]piece, error) {
 	if n.Level == 0 {
+		if !e.fits(n) {
+			return nil, fmt.Errorf("%w: object %d is no leaf of a %s", storage.ErrCorrupt, n.OID, e.Class)
+		}
 		m := e.merge(n, ops)
 		switch {
 		case !m.changed:
@@ -224,23 +233,23 @@ func (e *treeEdit) node(n *Node, ops []Op) ([]piece, error) {
 }
 
 // children applies operations to the children of a node. changed tells whether
-// the node has other children, or other separators, than before.
+// the node has other children, or other separators, than before; only then out
+// is all of them. Of a node that has lost all its children, out is empty.
 func (e *treeEdit) children(n *Node, ops []Op) (out []piece, changed bool, err error) {
-	out = make([]piece, 0, len(n.Children)+1)
-	for i, oid := range n.Children {
-		var sep []byte
-		if i > 0 {
-			sep = n.Keys[i-1]
+	next := 0 // the first child that is not in out yet
+	for len(ops) > 0 {
+		i, found := e.search(n.Keys, ops[0].Key)
+		if found {
+			i++
 		}
 		mine := ops
 		if i < len(n.Keys) {
 			mine = ops[:e.before(ops, n.Keys[i])]
 		}
-		ops = ops[len(mine):]
 		if len(mine) == 0 {
-			out = append(out, piece{sep, oid})
-			continue
+			return nil, false, fmt.Errorf("%w: the keys of node %d are out of order", storage.ErrCorrupt, n.OID)
 		}
+		ops = ops[len(mine):]
 		c, err := child(e.b.Store, n, i)
 		if err != nil {
 			return nil, false, err
@@ -249,15 +258,40 @@ func (e *treeEdit) children(n *Node, ops []Op) (out []piece, changed bool, err e
 		if err != nil {
 			return nil, false, err
 		}
-		changed = changed || len(pieces) != 1
+		if len(pieces) == 1 {
+			continue // the child is what it was, as far as n goes
+		}
+		changed = true
+		out = n.pieces(out, next, i)
+		next = i + 1
 		for j, p := range pieces {
 			if j == 0 {
-				p.sep = sep
+				p.sep = n.separator(i)
 			}
 			out = append(out, p)
 		}
 	}
-	return out, changed, nil
+	if !changed {
+		return []piece{{oid: n.OID}}, false, nil
+	}
+	return n.pieces(out, next, len(n.Children)), true, nil
+}
+
+// separator is what child i begins with; nil for the first.
+func (n *Node) separator(i int) []byte {
+	if i == 0 {
+		return nil
+	}
+	return n.Keys[i-1]
+}
+
+// pieces appends the children from <= i < to.
+func (n *Node) pieces(out []piece, from, to int) []piece {
+	out = slices.Grow(out, to-from+1)
+	for i := from; i < to; i++ {
+		out = append(out, piece{n.separator(i), n.Children[i]})
+	}
+	return out
 }
 
 // before counts the operations on keys before sep.
@@ -276,6 +310,9 @@ func (e *treeEdit) before(ops []Op, sep []byte) int {
 
 // merge applies operations to the entries of a leaf.
 func (e *treeEdit) merge(n *Node, ops []Op) entries {
+	if len(ops) <= fewOps {
+		return e.mergeFew(n, ops)
+	}
 	set := e.Class == ClassSet
 	m := entries{keys: make([][]byte, 0, len(n.Keys)+len(ops)), tail: true}
 	if !set {
@@ -317,6 +354,45 @@ func (e *treeEdit) merge(n *Node, ops []Op) entries {
 		}
 	}
 	keep(len(n.Keys))
+	return m
+}
+
+// fewOps is how many operations are better done one by one, in place.
+const fewOps = 8
+
+// mergeFew is merge for few operations: the leaf, which belongs to this edit, is
+// changed itself.
+func (e *treeEdit) mergeFew(n *Node, ops []Op) entries {
+	m := entries{keys: n.Keys, values: n.Values, tail: true}
+	set := e.Class == ClassSet
+	end := len(n.Keys) // where the old entries end
+	for _, op := range ops {
+		i, found := e.search(m.keys, op.Key)
+		switch {
+		case op.Delete && !found, found && !op.Delete && (set || bytes.Equal(m.values[i], op.Value)):
+			continue
+		case op.Delete:
+			e.added--
+			end--
+			m.keys = slices.Delete(m.keys, i, i+1)
+			if !set {
+				m.values = slices.Delete(m.values, i, i+1)
+			}
+		case found:
+			m.values[i] = op.Value
+		default:
+			e.added++
+			if i < end {
+				m.tail = false
+				end++
+			}
+			m.keys = slices.Insert(m.keys, i, op.Key)
+			if !set {
+				m.values = slices.Insert(m.values, i, op.Value)
+			}
+		}
+		m.changed = true
+	}
 	return m
 }
 

@@ -3,6 +3,7 @@ package collection
 import (
 	"bytes"
 	"fmt"
+	"math"
 
 	"github.com/durusdb/durus/storage"
 )
@@ -95,6 +96,9 @@ func (v View) Len() (int, error) {
 			return 0, err
 		}
 		sum += n
+	}
+	if sum < 0 || sum > math.MaxInt {
+		return 0, fmt.Errorf("%w: the counters of tree %d say an impossible length", storage.ErrCorrupt, v.OID)
 	}
 	return int(sum), nil
 }
