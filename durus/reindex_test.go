@@ -100,6 +100,41 @@ func TestTablePrograms(t *testing.T) {
 	}
 }
 
+// An object whose class has a Merge is not merged once others have put it into a
+// table: the indexes would not follow.
+func TestTableMerge(t *testing.T) {
+	b := memBed(t)
+	other := b.shopDB(byCity)
+	ts := NewTypes()
+	RegisterIn[customer](ts, "test.Customer", Merge(func(_, theirs, mine *customer) (*customer, error) {
+		return &customer{Name: theirs.Name, City: mine.City}, nil
+	}))
+	RegisterIn[shop](ts, "test.Shop")
+	db := b.db(Options{Types: ts})
+	update(t, other, func(tx *Tx) error {
+		Must(theShop.Edit(tx)).Others = []Ref[customer]{Must(Add(tx, &customer{Name: "o", City: "Oslo"}))}
+		return nil
+	})
+	mine := func() *Tx {
+		tx := begin(t, db, true)
+		if err := tx.run(func(tx *Tx) error { Must(Must(theShop.Load(tx)).Others[0].Edit(tx)).City += "!"; return nil }); err != nil {
+			t.Fatal(err)
+		}
+		return tx
+	}
+	tx := mine()
+	shopping(t, other, func(tx *Tx, s *shop) { Must(s.Others[0].Edit(tx)).Name = "other" })
+	if err := tx.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	tx = mine()
+	shopping(t, other, func(tx *Tx, s *shop) { Must(s.Customers.Insert(tx, "o", Must(s.Others[0].Edit(tx)))) })
+	err := tx.Commit()
+	if !errors.Is(err, ErrConflict) || !strings.Contains(err.Error(), "are in tables") {
+		t.Errorf("got %v", err)
+	}
+}
+
 // A table of another class or key is refused.
 func TestTableTypes(t *testing.T) {
 	b := memBed(t)

@@ -9,6 +9,7 @@ import (
 	"unsafe"
 
 	"github.com/durusdb/durus/internal/codec"
+	"github.com/durusdb/durus/storage"
 )
 
 // How tables are stored. All of this is part of the file format.
@@ -228,6 +229,36 @@ func (c *core) membersOf(info *typeInfo) (tree memberTree, ok bool, err error) {
 	}
 	tree, ok = dir.members(info)
 	return tree, ok, nil
+}
+
+// tablesAt tells whether objects of a class are in tables in another state than
+// that of the session. It is asked rarely, and caches nothing.
+func (c *core) tablesAt(snap storage.Snapshot, info *typeInfo) (bool, error) {
+	state := func(oid OID) (any, error) {
+		pos, err := snap.Find(oid)
+		if err != nil {
+			return nil, err
+		}
+		return c.stateAt(snap, oid, pos)
+	}
+	v, err := state(directoryOID)
+	roots, err := asDirectory(v, err)
+	if err != nil {
+		return false, err
+	}
+	found, ok := (*roots)[tablesName]
+	if !ok {
+		return false, nil
+	}
+	if v, err = state(found.OID()); err != nil {
+		return false, err
+	}
+	dir, ok := v.(*tablesDirectory)
+	if !ok {
+		return false, &CorruptError{Path: c.db.path, OID: found.OID(), Reason: "it is not the directory of tables"}
+	}
+	_, ok = dir.members(info)
+	return ok, nil
 }
 
 func (d *tablesDirectory) members(info *typeInfo) (tree memberTree, ok bool) {
