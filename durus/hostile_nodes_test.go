@@ -356,7 +356,7 @@ func TestDamagedNodesByHand(t *testing.T) {
 			continue
 		}
 		huge := *n
-		huge.Counts = slices.Repeat([]int{1<<31 - 1>>1}, len(n.Counts))
+		huge.Counts = slices.Repeat([]int{1<<30 - 1}, len(n.Counts))
 		if len(n.Counts) > 0 {
 			sufferNode(t, m, at, huge.Append(nil))
 			huge.Counts = slices.Repeat([]int{int(^uint(0)>>1) >> 1}, len(n.Counts))

@@ -26,6 +26,9 @@ func TestMain(m *testing.M) {
 	if path := os.Getenv(tableChildEnv); path != "" {
 		os.Exit(tableChild(path))
 	}
+	if spec := os.Getenv(writerEnv); spec != "" {
+		os.Exit(writer(spec))
+	}
 	if spec := os.Getenv(benchChildEnv); spec != "" {
 		os.Exit(benchChild(spec))
 	}
