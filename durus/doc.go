@@ -68,6 +68,9 @@
 // Add, Edit and the first use of a root give every zero handle in an object its
 // container.
 //
+// Many objects of one type, to be found by more than one key, are best kept in a
+// Table. Its indexes follow the objects whoever edits them.
+//
 // # Transactions
 //
 // View reads: it never waits, never conflicts, and shows what is on the disk
@@ -112,7 +115,8 @@
 //   - A shared object is never written and never was an edited one. It is
 //     decoded from its record, and cached by the record's position.
 //   - A transaction's read set holds every object whose state it was told,
-//     absence included, but for Peek and the names of roots.
+//     absence included, but for Peek, the names of roots, and which classes have
+//     tables (table_record.go).
 //   - Nodes of containers are not in it: what was read of a container is, by key,
 //     range and length, and is looked up again when a node has changed. A session
 //     changes no node before it commits.

@@ -256,7 +256,13 @@ func (c *core) empty() { c.emptyUnless(func(OID) bool { return false }) }
 // committed takes back what fill has made in values to which nothing leads: it is
 // not in the file.
 func (c *core) committed() {
-	c.emptyUnless(func(oid OID) bool { p := c.containers[oid]; return p != nil && p.common().kept })
+	c.emptyUnless(func(oid OID) bool {
+		if p := c.containers[oid]; p != nil {
+			return p.common().kept
+		}
+		table := c.used[oid].edited // is an object like others
+		return table != nil && table.round == c.round
+	})
 }
 
 func (c *core) emptyUnless(stored func(OID) bool) {

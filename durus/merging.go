@@ -43,6 +43,13 @@ func (r *carrier) merge(now storage.Snapshot) error {
 	for oid := range r.merging.stale {
 		i := r.merging.at[oid]
 		rec, err := r.mergeObject(r.out.from[i], r.mine[i], now)
+		if joined, other := r.c.tablesAt(now, r.out.from[i].info); other != nil {
+			return other
+		} else if joined && err == nil {
+			// Another program may have put the object into the first table of its
+			// class, whose indexes would not follow.
+			err = errors.New("objects of its class are in tables, whose indexes would not follow")
+		}
 		if err != nil {
 			o := ConflictObject{OID: oid, Class: r.out.from[i].class(), Base: r.c.snap.TID(), Committed: now.TID(), Reason: "it could not be merged: " + err.Error()}
 			if pos, err := now.Find(oid); err == nil {

@@ -192,7 +192,11 @@ func (r *reindexer[K, T]) known(tx *Tx, ref Ref[T]) (bool, error) {
 	if err != nil || !ok {
 		return false, err
 	}
-	list, _, err := tree.Get(tx, uint64(ref.OID()))
+	b, _, err := tree.Get(tx, uint64(ref.OID()))
+	if err != nil {
+		return false, err
+	}
+	list, err := c.memberships(ref.OID(), b)
 	if err != nil {
 		return false, err
 	}

@@ -100,6 +100,41 @@ func TestTablePrograms(t *testing.T) {
 	}
 }
 
+// An object whose class has a Merge is not merged once others have put it into a
+// table: the indexes would not follow.
+func TestTableMerge(t *testing.T) {
+	b := memBed(t)
+	other := b.shopDB(byCity)
+	ts := NewTypes()
+	RegisterIn[customer](ts, "test.Customer", Merge(func(_, theirs, mine *customer) (*customer, error) {
+		return &customer{Name: theirs.Name, City: mine.City}, nil
+	}))
+	RegisterIn[shop](ts, "test.Shop")
+	db := b.db(Options{Types: ts})
+	update(t, other, func(tx *Tx) error {
+		Must(theShop.Edit(tx)).Others = []Ref[customer]{Must(Add(tx, &customer{Name: "o", City: "Oslo"}))}
+		return nil
+	})
+	mine := func() *Tx {
+		tx := begin(t, db, true)
+		if err := tx.run(func(tx *Tx) error { Must(Must(theShop.Load(tx)).Others[0].Edit(tx)).City += "!"; return nil }); err != nil {
+			t.Fatal(err)
+		}
+		return tx
+	}
+	tx := mine()
+	shopping(t, other, func(tx *Tx, s *shop) { Must(s.Others[0].Edit(tx)).Name = "other" })
+	if err := tx.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	tx = mine()
+	shopping(t, other, func(tx *Tx, s *shop) { Must(s.Customers.Insert(tx, "o", Must(s.Others[0].Edit(tx)))) })
+	err := tx.Commit()
+	if !errors.Is(err, ErrConflict) || !strings.Contains(err.Error(), "are in tables") {
+		t.Errorf("got %v", err)
+	}
+}
+
 // A table of another class or key is refused.
 func TestTableTypes(t *testing.T) {
 	b := memBed(t)
@@ -266,6 +301,57 @@ func TestReindex(t *testing.T) {
 // relink is a table as another handle sees it.
 func relink(t Table[string, customer]) Table[string, customer] {
 	return Table[string, customer]{raw: t.raw & oidMask}
+}
+
+// What is wrong with the trees of a table is found without their types.
+func TestCheckTables(t *testing.T) {
+	cases := []struct {
+		name string
+		harm func(c *core, s *shop, rec *tableRecord, index func(string) AnyRef)
+		want string
+	}{
+		{"nothing", func(*core, *shop, *tableRecord, func(string) AnyRef) {}, ""},
+		{"an entry is gone", func(c *core, s *shop, rec *tableRecord, index func(string) AnyRef) {
+			Must(BTree[string, Ref[customer]]{raw: index("email").raw}.Delete(coreSession{c}, "ada@x"))
+		}, `index "email" has no entry of object`},
+		{"an entry too many", func(c *core, s *shop, rec *tableRecord, index func(string) AnyRef) {
+			ada, _ := Must2(s.Customers.Ref(coreSession{c}, "ada"))
+			_ = Set[indexEntry[string, customer]]{raw: index("city").raw}.Add(coreSession{c}, indexEntry[string, customer]{"Rom", ada})
+		}, `index "city" has 4 entries, its objects account for 3`},
+		{"another object", func(c *core, s *shop, rec *tableRecord, index func(string) AnyRef) {
+			ada, _ := Must2(s.Customers.Ref(coreSession{c}, "ada"))
+			_ = BTree[string, Ref[customer]]{raw: index("email").raw}.Put(coreSession{c}, "bob@x", ada)
+		}, `under "bob@x"`},
+		{"a key without a member", func(c *core, s *shop, rec *tableRecord, index func(string) AnyRef) {
+			ada, _ := Must2(s.Customers.Ref(coreSession{c}, "ada"))
+			_ = BTree[string, Ref[customer]]{raw: rec.Primary.raw}.Put(coreSession{c}, "eve", ada)
+		}, "it has 4 keys and 3 members"},
+		{"a member without a key", func(c *core, s *shop, rec *tableRecord, index func(string) AnyRef) {
+			Must(BTree[string, Ref[customer]]{raw: rec.Primary.raw}.Delete(coreSession{c}, "ada"))
+		}, `which leads elsewhere`},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			b := memBed(t)
+			db := b.db(Options{Types: shopTypes(byCity, byEmail)})
+			threeCustomers(t, db)
+			shopping(t, db, func(tx *Tx, s *shop) {
+				rec := Must(tx.c.tableRecord(s.Customers.OID()))
+				c.harm(&tx.c, s, rec, func(name string) AnyRef { return rec.Indexes[name].Tree })
+			})
+			reports, err := CheckTables(t.Context(), b.db(Options{Types: NewTypes()}))
+			if err != nil || len(reports) != 1 {
+				t.Fatal(reports, err)
+			}
+			r := reports[0]
+			if found := strings.Join(r.Problems, "; "); c.want == "" && found != "" || !strings.Contains(found, c.want) {
+				t.Errorf("got %q, want %q", found, c.want)
+			}
+			if r.Objects != 3 && c.name == "nothing" || r.Class != "test.Customer" || len(r.Indexes) != 2 || !r.Indexes[1].Unique {
+				t.Errorf("%+v", r)
+			}
+		})
+	}
 }
 
 // A function that has become another one without a new version is found out,

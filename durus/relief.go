@@ -120,8 +120,9 @@ func (c *core) putAside() {
 }
 
 // inTables tells whether objects of the class are, or may be, in tables.
+// Tables themselves count as such: the commit asks which of them are new.
 func (c *core) inTables(info *typeInfo) bool {
-	if info.indexes != nil {
+	if info.indexes != nil || info.name == tableClass || info.name == tablesClass {
 		return true
 	}
 	_, ok, err := c.membersOf(info)

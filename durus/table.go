@@ -158,7 +158,11 @@ func (t Table[K, T]) Key(s Session, r Ref[T]) (k K, found bool, err error) {
 	if err != nil || !ok {
 		return k, false, err
 	}
-	list, _, err := members.Get(s, uint64(r.OID()))
+	b, _, err := members.Get(s, uint64(r.OID()))
+	if err != nil {
+		return k, false, err
+	}
+	list, err := c.memberships(r.OID(), b)
 	if err != nil {
 		return k, false, err
 	}

@@ -48,7 +48,11 @@ func (t Table[K, T]) Check(s Session) error {
 	n := 0
 	for key, ref := range t.All(s) {
 		n++
-		list, _, err := tree.Get(s, uint64(ref.OID()))
+		packed, _, err := tree.Get(s, uint64(ref.OID()))
+		if err != nil {
+			return err
+		}
+		list, err := c.memberships(ref.OID(), packed)
 		if err != nil {
 			return err
 		}
@@ -64,7 +68,11 @@ func (t Table[K, T]) Check(s Session) error {
 			return err
 		}
 	}
-	for _, list := range tree.All(s) {
+	for id, packed := range tree.All(s) {
+		list, err := c.memberships(OID(id), packed)
+		if err != nil {
+			return err
+		}
 		if within(list, oid) >= 0 {
 			n--
 		}

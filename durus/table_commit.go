@@ -12,7 +12,7 @@ import (
 
 var errIndexing = fmt.Errorf("%w: its function uses the session that it is called for: it must depend on nothing but the fields of its argument", ErrIndex)
 
-type memberPending = treePending[uint64, []membership]
+type memberPending = treePending[uint64, []byte]
 
 // completeIndexes brings the indexes in step with everything that the session
 // commits.
@@ -36,6 +36,8 @@ func (c *core) keepIndexes() error {
 	if err != nil || dir == nil {
 		return err
 	}
+	c.relief.off++ // dirty is walked through
+	defer func() { c.relief.off-- }()
 	k := indexKeeper{c: c}
 	// More may be edited on the way: directories.
 	for i := 0; i < len(c.dirty); i++ {
@@ -111,19 +113,35 @@ func (k *indexKeeper) edited(e *edited, tree memberTree) (*member, error) {
 }
 
 // member returns the member that an object is, nil if it is none.
-func (k *indexKeeper) member(id OID, tree memberTree) (*member, error) {
-	p, err := writeTree[uint64, []membership](coreSession{k.c}, tree.raw, collection.ClassBTree, "Table")
+func (k *indexKeeper) member(oid OID, tree memberTree) (*member, error) {
+	m, err := k.c.memberIn(tree, oid)
+	if err != nil || len(m.list) == 0 {
+		return nil, err
+	}
+	k.members = append(k.members, m)
+	return m, nil
+}
+
+// memberIn returns an object as a member, with an empty list if it is in no table.
+func (c *core) memberIn(tree memberTree, oid OID) (*member, error) {
+	p, err := writeTree[uint64, []byte](coreSession{c}, tree.raw, collection.ClassBTree, "Table")
 	if err != nil {
 		return nil, err
 	}
-	oid := uint64(id)
-	list, found, err := p.get(&oid)
-	if err != nil || !found {
+	return c.memberOf(p, oid)
+}
+
+func (c *core) memberOf(p *memberPending, oid OID) (*member, error) {
+	id := uint64(oid)
+	b, found, err := p.get(&id)
+	if err != nil {
 		return nil, err
 	}
-	m := &member{oid: id, tree: p, list: copyMemberships(*list)}
-	k.members = append(k.members, m)
-	return m, nil
+	m := &member{oid: oid, tree: p}
+	if found {
+		m.list, err = c.memberships(oid, *b)
+	}
+	return m, err
 }
 
 // compare finds out in what the indexes differ from an object. changed tells
@@ -247,7 +265,11 @@ func (m *member) store() error {
 	case !m.changed:
 		return nil
 	case len(m.list) > 0:
-		return m.tree.put(uint64(m.oid), m.list, unknown)
+		b, err := encodeMemberships(m.list)
+		if err != nil {
+			return err
+		}
+		return m.tree.put(uint64(m.oid), b, unknown)
 	}
 	_, err := m.tree.delete(uint64(m.oid))
 	return err
@@ -271,22 +293,31 @@ func (c *core) forgetUnreached() error {
 		e := c.used[OID(m.Table)].edited
 		return e != nil && e.fresh
 	}
+	// Only what this session has written can be of new tables.
+	if !slices.ContainsFunc(c.dirty, func(e *edited) bool { _, table := e.value.(*tableRecord); return table && e.fresh }) {
+		return nil
+	}
 	encoded := false
 	for _, p := range c.order {
 		tree, ok := p.(*memberPending)
-		if !ok {
+		if !ok || !c.isMembers(tree.oid) {
 			continue
 		}
-		var oids []uint64
-		if err := tree.writes.each(func(w *treeWrite[uint64, []membership]) error {
-			if !w.deleted && slices.ContainsFunc(w.value, isNew) {
-				oids = append(oids, w.key)
+		var new []*member
+		if err := tree.writes.each(func(w *treeWrite[uint64, []byte]) error {
+			if w.deleted {
+				return nil
 			}
-			return nil
+			m := &member{oid: OID(w.key), tree: tree}
+			var err error
+			if m.list, err = c.memberships(m.oid, w.value); err == nil && slices.ContainsFunc(m.list, isNew) {
+				new = append(new, m)
+			}
+			return err
 		}); err != nil {
 			return err
 		}
-		if len(oids) == 0 {
+		if len(new) == 0 {
 			continue
 		}
 		if !encoded { // which tells what is reached
@@ -295,21 +326,30 @@ func (c *core) forgetUnreached() error {
 			}
 			encoded = true
 		}
-		for _, oid := range oids {
-			list, _, err := tree.get(&oid)
-			if err != nil {
-				return c.stick(err)
-			}
-			m := &member{oid: OID(oid), tree: tree, list: slices.Clone(*list)}
+		for _, m := range new {
+			n := len(m.list)
 			m.list = slices.DeleteFunc(m.list, func(m membership) bool {
 				return isNew(m) && c.used[OID(m.Table)].edited.round != c.round
 			})
-			if m.changed = len(m.list) != len(*list); m.changed {
-				if err := m.store(); err != nil {
-					return c.stick(err)
-				}
+			m.changed = len(m.list) != n
+			if err := m.store(); err != nil {
+				return c.stick(err)
 			}
 		}
 	}
 	return nil
+}
+
+// isMembers tells whether a tree is that of the members of some class.
+func (c *core) isMembers(oid OID) bool {
+	dir, _, err := c.tablesOf()
+	if err != nil || dir == nil {
+		return false
+	}
+	for _, tree := range dir.Members {
+		if tree.OID() == oid {
+			return true
+		}
+	}
+	return false
 }

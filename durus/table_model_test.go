@@ -204,9 +204,11 @@ func runTableModel(t *testing.T, r *rapid.T, b *bed, isolation Isolation) {
 		}); err != nil {
 			r.Fatal(err)
 		}
+		checkTables(t, db)
 	}
-	// run does ops in a transaction, and returns what it thinks the table is.
-	run := func(db *DB, ops []tableOp) (*Tx, tableModel, bool) {
+	// run does ops in a transaction. It returns those that count, what the table
+	// is afterwards, and whether that is refused.
+	run := func(db *DB, ops []tableOp) (*Tx, []tableOp, tableModel, bool) {
 		tx, err := db.Begin(t.Context(), true)
 		if err != nil {
 			r.Fatal(err)
@@ -215,7 +217,14 @@ func runTableModel(t *testing.T, r *rapid.T, b *bed, isolation Isolation) {
 		state, taken := maps.Clone(committed), false
 		if err := tx.run(func(tx *Tx) error {
 			s := Must(theShop.Load(tx))
+			// Some transactions take a few steps more, and go back.
+			back := rapid.IntRange(0, 2*len(ops)).Draw(r, "go back to")
+			var sp *Savepoint
+			var saved tableModel
 			for i, op := range ops {
+				if i == back {
+					sp, saved = Must(tx.Savepoint()), maps.Clone(state)
+				}
 				if taken = op.model(state); taken {
 					op.table(tx, s.Customers)
 					return nil
@@ -231,17 +240,20 @@ func runTableModel(t *testing.T, r *rapid.T, b *bed, isolation Isolation) {
 					}
 				}
 			}
-			return nil
+			if sp == nil {
+				return nil
+			}
+			state, ops = saved, ops[:back]
+			return sp.Rollback()
 		}); err != nil && !errors.Is(err, ErrUnique) {
 			r.Fatal(err)
 		}
-		return tx, state, taken || !state.valid()
+		return tx, ops, state, taken || !state.valid()
 	}
 	for range rapid.IntRange(1, 12).Draw(r, "transactions") {
-		mine := ops()
 		h := rapid.IntRange(0, 1).Draw(r, "handle")
 		base := committed
-		tx, state, refused := run(dbs[h], mine)
+		tx, mine, state, refused := run(dbs[h], ops())
 		switch rapid.SampledFrom([]string{"commit", "commit", "abort", "meet", "meet"}).Draw(r, "end") {
 		case "abort":
 			_ = tx.Rollback()
@@ -254,7 +266,7 @@ func runTableModel(t *testing.T, r *rapid.T, b *bed, isolation Isolation) {
 				committed = state
 			}
 		case "meet":
-			theirs, theirState, theirRefused := run(dbs[1-h], ops())
+			theirs, _, theirState, theirRefused := run(dbs[1-h], ops())
 			if err := theirs.Commit(); (err != nil) != theirRefused {
 				r.Fatal(err)
 			} else if err == nil {

@@ -128,6 +128,7 @@ func TestTableProcesses(t *testing.T) {
 	early := len(begun)
 	look := func() {
 		view(t, db, func(tx *Tx) error { return Must(theShop.Load(tx)).Customers.Check(tx) })
+		checkTables(t, db)
 	}
 	work := func(until time.Time) {
 		for time.Now().Before(until) {

@@ -9,6 +9,7 @@ import (
 	"unsafe"
 
 	"github.com/durusdb/durus/internal/codec"
+	"github.com/durusdb/durus/storage"
 )
 
 // How tables are stored. All of this is part of the file format.
@@ -66,7 +67,9 @@ type tablesDirectory struct {
 	Members map[string]memberTree `msgpack:"members"` // by class; a renamed one has several names for one tree
 }
 
-type memberTree = BTree[uint64, []membership]
+// memberTree leads from the id of an object to its memberships, encoded: a leaf
+// has those of many objects, of which a commit wants one.
+type memberTree = BTree[uint64, []byte]
 
 // membership is that an object is in a table.
 type membership struct {
@@ -80,13 +83,29 @@ func within(list []membership, table OID) int {
 	return slices.IndexFunc(list, func(m membership) bool { return m.Table == uint64(table) })
 }
 
-// copyMemberships returns a list to change: those that a tree gives out are shared.
-func copyMemberships(list []membership) []membership {
-	list = slices.Clone(list)
-	for i := range list {
-		list[i].In = maps.Clone(list[i].In)
+var membershipPlan = func() *codec.Plan {
+	p, err := codec.Compile(reflect.TypeFor[[]membership]())
+	if err != nil {
+		panic(err) // our own type
 	}
-	return list
+	return p
+}()
+
+func encodeMemberships(list []membership) ([]byte, error) {
+	var w codec.Writer
+	err := membershipPlan.Encode(&w, &list, nil)
+	return w.Buf, err
+}
+
+// memberships decodes the memberships of an object; b is nil if it has none.
+func (c *core) memberships(oid OID, b []byte) (list []membership, err error) {
+	if b == nil {
+		return nil, nil
+	}
+	if _, err := membershipPlan.Decode(b, 0, &list); err != nil {
+		return nil, c.stick(&CorruptError{Path: c.db.path, OID: oid, Reason: "the tables that it is in: " + err.Error()})
+	}
+	return list, nil
 }
 
 // coreSession is a core as the Session that containers ask for.
@@ -212,6 +231,36 @@ func (c *core) membersOf(info *typeInfo) (tree memberTree, ok bool, err error) {
 	return tree, ok, nil
 }
 
+// tablesAt tells whether objects of a class are in tables in another state than
+// that of the session. It is asked rarely, and caches nothing.
+func (c *core) tablesAt(snap storage.Snapshot, info *typeInfo) (bool, error) {
+	state := func(oid OID) (any, error) {
+		pos, err := snap.Find(oid)
+		if err != nil {
+			return nil, err
+		}
+		return c.stateAt(snap, oid, pos)
+	}
+	v, err := state(directoryOID)
+	roots, err := asDirectory(v, err)
+	if err != nil {
+		return false, err
+	}
+	found, ok := (*roots)[tablesName]
+	if !ok {
+		return false, nil
+	}
+	if v, err = state(found.OID()); err != nil {
+		return false, err
+	}
+	dir, ok := v.(*tablesDirectory)
+	if !ok {
+		return false, &CorruptError{Path: c.db.path, OID: found.OID(), Reason: "it is not the directory of tables"}
+	}
+	_, ok = dir.members(info)
+	return ok, nil
+}
+
 func (d *tablesDirectory) members(info *typeInfo) (tree memberTree, ok bool) {
 	for _, name := range info.names() {
 		if tree, ok = d.Members[name]; ok {
@@ -244,7 +293,7 @@ func (c *core) makeMembers(info *typeInfo) (memberTree, error) {
 	}
 	tree, ok := dir.members(info)
 	if !ok {
-		if tree, err = NewBTree[uint64, []membership](coreSession{c}); err != nil {
+		if tree, err = NewBTree[uint64, []byte](coreSession{c}); err != nil {
 			return tree, err
 		}
 	}

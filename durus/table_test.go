@@ -67,6 +67,21 @@ func checkShop(t testing.TB, db *DB) {
 	}); err != nil {
 		t.Error(err)
 	}
+	checkTables(t, db)
+}
+
+// checkTables checks all tables, as a program does that knows no types.
+func checkTables(t testing.TB, db *DB) {
+	t.Helper()
+	reports, err := CheckTables(context.Background(), db)
+	if err != nil {
+		t.Errorf("check of all tables: %v", err)
+	}
+	for _, r := range reports {
+		for _, p := range r.Problems {
+			t.Errorf("check of table %s: %s", r.OID, p)
+		}
+	}
 }
 
 // refused ends an Update with an error, and returns it.
@@ -403,7 +418,7 @@ func TestIndexFunctions(t *testing.T) {
 		name, want string
 		index      AnyIndex
 	}{
-		{"panics", "failed on object", NewIndex("bad", func(c *customer) int { var m map[int]int; m[c.Age] = 1; return 0 })},
+		{"panics", "failed on object", NewIndex("bad", func(c *customer) int { return 1 / len(c.Tags) })},
 		{"writes", "has changed object", NewIndex("bad", func(c *customer) int { c.Age++; return 0 })},
 		{"uses the session", "uses the session", NewIndex("bad", func(c *customer) int { use(); return 0 })},
 	}
@@ -475,6 +490,26 @@ func TestTableConnection(t *testing.T) {
 	if err := k.Close(); err != nil {
 		t.Error(err)
 	}
+}
+
+// A handle that a commit has stored stays, one that it has not is empty again.
+func TestTableHandles(t *testing.T) {
+	db := memBed(t).shopDB()
+	var kept, lost *shop
+	update(t, db, func(tx *Tx) error {
+		kept, lost = Must(theShop.Load(tx)), &shop{}
+		Must(Add(tx, lost))
+		return nil
+	})
+	if kept.Customers.OID() == 0 || lost.Customers.OID() != 0 {
+		t.Errorf("kept %s, lost %s", kept.Customers.OID(), lost.Customers.OID())
+	}
+	view(t, db, func(tx *Tx) error {
+		if now := Must(theShop.Load(tx)); now.Customers != kept.Customers {
+			t.Errorf("%s was kept, %s is stored", kept.Customers.OID(), now.Customers.OID())
+		}
+		return nil
+	})
 }
 
 // What nothing leads to is not stored, and its members are not, either.

@@ -51,34 +51,31 @@ func (w *tableWriter[K, T]) insert(k K, ref Ref[T]) error {
 	if err != nil {
 		return err
 	}
-	members, err := writeTree[uint64, []membership](coreSession{w.c}, tree.raw, collection.ClassBTree, "Table")
+	m, err := w.c.memberIn(tree, ref.OID())
 	if err != nil {
 		return err
-	}
-	oid := uint64(ref.OID())
-	var list []membership
-	if old, found, err := members.get(&oid); err != nil {
-		return err
-	} else if found {
-		list = copyMemberships(*old)
 	}
 	key, err := encodeKey(w.c, &k)
 	if err != nil {
 		return err
 	}
-	if i := within(list, w.oid); i >= 0 {
-		return &UniqueError{Table: w.oid, Key: collection.Spell(list[i].Key), OID: ref.OID(), Object: ref.OID()}
+	if i := within(m.list, w.oid); i >= 0 {
+		return &UniqueError{Table: w.oid, Key: collection.Spell(m.list[i].Key), OID: ref.OID(), Object: ref.OID()}
 	}
 	if err := w.primary.put(k, ref, unknown); err != nil {
 		return err
 	}
-	list = append(list, membership{Table: uint64(w.oid), Key: key})
-	if e := w.c.used[ref.OID()].edited; e != nil {
+	e, err := w.c.touched(ref.OID())
+	if err != nil {
+		return err
+	}
+	if e != nil {
 		// Who edits an object that is in no table does not look for tables. So
 		// the object is written, for them to conflict.
 		e.force = !e.fresh
 	}
-	return members.put(oid, list, unknown)
+	m.list, m.changed = append(m.list, membership{Table: uint64(w.oid), Key: key}), true
+	return m.store()
 }
 
 // delete takes a key and its object out. What the object has in the indexes is
@@ -88,26 +85,19 @@ func (w *tableWriter[K, T]) delete(k K, oid OID) error {
 	if err != nil {
 		return err
 	}
-	members, list, at := (*treePending[uint64, []membership])(nil), []membership(nil), -1
+	m, at := (*member)(nil), -1
 	if ok {
-		if members, err = writeTree[uint64, []membership](coreSession{w.c}, tree.raw, collection.ClassBTree, "Table"); err != nil {
+		if m, err = w.c.memberIn(tree, oid); err != nil {
 			return err
 		}
-		id := uint64(oid)
-		old, found, err := members.get(&id)
-		if err != nil {
-			return err
-		}
-		if found {
-			list, at = *old, within(*old, w.oid)
-		}
+		at = within(m.list, w.oid)
 	}
 	if at < 0 {
 		return &CorruptError{Path: w.c.db.path, OID: oid, Reason: fmt.Sprintf("table %s lists it, and it is not known to be a member", w.oid)}
 	}
 	for _, name := range sortedNames(w.rec.Indexes) {
 		index := w.rec.Indexes[name]
-		keys := list[at].In[index.Number]
+		keys := m.list[at].In[index.Number]
 		if len(keys) == 0 {
 			continue
 		}
@@ -124,9 +114,6 @@ func (w *tableWriter[K, T]) delete(k K, oid OID) error {
 	if _, err := w.primary.delete(k); err != nil {
 		return err
 	}
-	if list = slices.Delete(copyMemberships(list), at, at+1); len(list) > 0 {
-		return members.put(uint64(oid), list, unknown)
-	}
-	_, err = members.delete(uint64(oid))
-	return err
+	m.list, m.changed = slices.Delete(m.list, at, at+1), true
+	return m.store()
 }

@@ -3,6 +3,7 @@ package durus
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 
@@ -188,7 +189,7 @@ func (i *typeInfo) compileSteps() string {
 func (i *typeInfo) differs(known *typeInfo) string {
 	same := func(a, b *step) bool { return a.from == b.from && a.old == b.old && a.new == b.new }
 	switch {
-	case i.version == 0 && i.steps == nil && i.aliases == nil && i.merge == nil:
+	case i.version == 0 && i.steps == nil && i.aliases == nil && i.merge == nil && i.indexes == nil:
 		return ""
 	case i.version != known.version:
 		return fmt.Sprintf("Version(%d), and Version(%d) before", i.version, known.version)
@@ -198,6 +199,8 @@ func (i *typeInfo) differs(known *typeInfo) string {
 		return "other Aliases than before"
 	case (i.merge == nil) != (known.merge == nil):
 		return "Merge in one of them only"
+	case !maps.Equal(i.indexes, known.indexes):
+		return "other Indexes than before"
 	}
 	return ""
 }

@@ -20,9 +20,9 @@ func (a *app) verifyCommand() *cobra.Command {
 		Short: "Check every byte of a database",
 		Long: `Read the whole file and check frames, checksums, the chain of frames and of each
 object's revisions, classes, references, payloads, containers (order, lengths,
-that a search finds each key) and the index. A torn tail, as an interrupted
-commit leaves it, is no problem. Exit code 3 says that there are problems;
-nothing is repaired.`,
+that a search finds each key), that the trees of each table hold the same
+objects, and the index. A torn tail, as an interrupted commit leaves it, is no
+problem. Exit code 3 says that there are problems; nothing is repaired.`,
 		Example: `  durusctl verify bank.durus && cp bank.durus /backup`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.verify(cmd.Context(), args[0])
@@ -92,7 +92,9 @@ func (a *app) report(ctx context.Context, path string) (r *filestorage.Report, c
 	if r, err = st.VerifyRecords(ctx, checkPayload, bar.update); err != nil || damage != nil {
 		return r, 0, err
 	}
-	containers, err = checkContainers(ctx, snap, r)
+	if containers, err = checkContainers(ctx, snap, r); err == nil {
+		err = verifyTables(ctx, path, r)
+	}
 	return r, containers, err
 }
 
