@@ -15,6 +15,9 @@ const droppedChunk = 1 << 16
 // not. It reads the header of each, many at a time, in the order of the file.
 func (p *Packing) Dropped(ctx context.Context, f func(class storage.ClassID, size int64)) (err error) {
 	l := p.l
+	if p.Objects() == l.Objects() { // what is in the new file is in the old one
+		return nil
+	}
 	src := newSource(p.s.fs, l, l.end())
 	defer src.close()
 	defer src.guard(src.enter(), &err)

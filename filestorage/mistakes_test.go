@@ -93,7 +93,7 @@ var mistakes = []struct {
 	{"what is linked again is not kept", "catchup.go",
 		"if err := link(oid, to); err != nil {", "if err := error(nil); err != nil {"},
 	{"a pack gives object ids free", "packing.go",
-		"h := nextHeader(&l.header, p.horizon, l.cur.high,", "h := nextHeader(&l.header, p.horizon, l.cur.top+1,"},
+		"return nextHeader(&l.header, p.horizon, l.cur.high,", "return nextHeader(&l.header, p.horizon, l.cur.top+1,"},
 	{"two packs at a time", "packing.go",
 		"ok, err := p.lock.TryLock()", "ok, err := true, error(nil)"},
 	{"what a killed pack has left is not collected", "packing.go",

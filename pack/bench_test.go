@@ -236,9 +236,13 @@ func BenchmarkOpen(b *testing.B) {
 	for range b.N {
 		runtime.GC()
 		before := anonymous()
-		opening = 0
-		with += open()
-		alone += opening
+		for range 5 { // others use the processor, too
+			opening = 0
+			took := open()
+			if with == 0 || took < with {
+				with, alone = took, opening
+			}
+		}
 		private = max(private, anonymous()-before)
 		if err := os.Rename(path+".index", path+".gone"); err != nil {
 			b.Fatal(err)
@@ -249,8 +253,8 @@ func BenchmarkOpen(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
-	b.ReportMetric(with.Seconds()*1000/float64(b.N), "with-ms")
-	b.ReportMetric(alone.Seconds()*1000/float64(b.N), "with-open-ms")
+	b.ReportMetric(with.Seconds()*1000, "with-best-ms")
+	b.ReportMetric(alone.Seconds()*1000, "of-it-Open-ms")
 	b.ReportMetric(without.Seconds()*1000/float64(b.N), "without-ms")
 	b.ReportMetric(float64(n)*float64(b.N)/without.Seconds()/1e6, "rebuilt-Mobj/s")
 	b.ReportMetric(float64(private)/1024, "private-MB")

@@ -133,6 +133,9 @@ func (t *tailer) news(ctx context.Context) (bool, error) {
 		t.last = newest // smaller: a backup was restored
 		return false, nil
 	}
+	if h := t.st.Header().Horizon; h > t.last {
+		t.note("a pack has removed transactions up to %s before they could be shown", h)
+	}
 	for tx, err := range t.st.History(snap, t.last+1, newest, false) {
 		if err != nil {
 			return false, err
