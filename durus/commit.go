@@ -50,6 +50,7 @@ func (c *core) commit(ctx context.Context, base storage.Snapshot, meta storage.M
 		Meta:    meta,
 		Hold:    hold,
 	})
+	err = c.byContainer(err)
 	return tid, mayRetry(err), err
 }
 

@@ -1,6 +1,7 @@
 package durus
 
 import (
+	"context"
 	"sync"
 
 	"github.com/durusdb/durus/storage"
@@ -16,6 +17,47 @@ type generation struct {
 	classes sync.Map // storage.ClassID -> *class
 	ids     sync.Map // class in the spelling of the file -> storage.ClassID
 	bases   bases    // what classes without a version count as
+	spare   spareIDs
+}
+
+// spareIDs are object ids that were given to this handle and not used: for nodes
+// that are made under the commit lock, where no id can be asked for.
+type spareIDs struct {
+	mu  sync.Mutex // guards ids; a leaf
+	ids []OID
+}
+
+// take returns a spare id, 0 if there is none.
+func (s *spareIDs) take() OID {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := len(s.ids)
+	if n == 0 {
+		return 0
+	}
+	oid := s.ids[n-1]
+	s.ids = s.ids[:n-1]
+	return oid
+}
+
+// fill asks for as many as a commit under the lock is likely to need.
+func (s *spareIDs) fill(ctx context.Context, st storage.Storage) error {
+	const enough = 8
+	for {
+		s.mu.Lock()
+		n := len(s.ids)
+		s.mu.Unlock()
+		if n >= enough {
+			return nil
+		}
+		oid, err := st.NewOID(ctx)
+		if err != nil {
+			return err
+		}
+		s.mu.Lock()
+		s.ids = append(s.ids, oid)
+		s.mu.Unlock()
+	}
 }
 
 // generation returns the memory for a snapshot.

@@ -2,6 +2,7 @@ package durus
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"slices"
 
@@ -42,6 +43,7 @@ type carrier struct {
 	newer   []OID            // that others have written, for checkExtents
 	mine    []storage.Record // the records of the objects, as the session made them
 	locked  bool             // Rebase runs under the lock
+	short   bool             // there it had no id for a new node
 	stale   bool
 }
 
@@ -163,6 +165,12 @@ func (r *carrier) Rebase(now storage.Snapshot, locked bool) ([]storage.Record, e
 			return nil, storage.ErrSendBack
 		}
 	}
+	if r.short && !locked {
+		if err := r.c.gen.spare.fill(r.c.ctx, r.c.db.st); err != nil {
+			return nil, err
+		}
+		r.short = false
+	}
 	if err := r.c.checkExtents(now, r.newer); err != nil {
 		return nil, err
 	}
@@ -208,13 +216,18 @@ func (r *carrier) build(p pending, store *nodeStore) error {
 	return nil
 }
 
-// newOID returns an id for a new node, which the storage may need the lock for.
+// newOID returns an id for a new node. The storage may need the lock for one, so
+// under the lock there are only spare ones.
 func (r *carrier) newOID() (uint64, error) {
-	if r.locked {
-		return 0, storage.ErrSendBack
+	if !r.locked {
+		oid, err := r.c.db.st.NewOID(r.c.ctx)
+		return uint64(oid), err
 	}
-	oid, err := r.c.db.st.NewOID(r.c.ctx)
-	return uint64(oid), err
+	if oid := r.c.gen.spare.take(); oid != 0 {
+		return uint64(oid), nil
+	}
+	r.short = true
+	return 0, storage.ErrSendBack
 }
 
 // records are those of the objects, and of the containers as they were built last.
@@ -257,4 +270,18 @@ func (r *carrier) conflict(p pending, now *nodeStore, reason string, at OID) err
 		}
 	}
 	return &ConflictError{Objects: []ConflictObject{o}}
+}
+
+// byContainer names the container of a node in place of the node: the storage
+// knows nothing of containers.
+func (c *core) byContainer(err error) error {
+	var lost *ConflictError
+	if errors.As(err, &lost) {
+		for i := range lost.Objects {
+			if p := c.nodes[lost.Objects[i].OID]; p != nil {
+				lost.Objects[i].OID, lost.Objects[i].Class = p.oid, p.class
+			}
+		}
+	}
+	return err
 }
