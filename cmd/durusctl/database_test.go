@@ -151,7 +151,8 @@ func makeRooted(path, _ string) error {
 		return storage.Record{OID: oid, Class: m.class(class), Codec: storage.CodecMsgpack, Payload: refsPayload(refs), Strong: refs}
 	}
 	a, b, lost := m.oid(), m.oid(), m.oid()
-	m.commit(storage.Meta{}, nothing(1, "durus.Roots", a), nothing(a, "rooted.Thing", b), nothing(b, "rooted.Thing"), nothing(lost, "rooted.Lost"))
+	roots := storage.Record{OID: 1, Class: m.class("durus.Roots"), Codec: storage.CodecMsgpack, Payload: append([]byte("\x81\xa5thing"), refsPayload([]storage.OID{a})[1:]...), Strong: []storage.OID{a}}
+	m.commit(storage.Meta{}, roots, nothing(a, "rooted.Thing", b), nothing(b, "rooted.Thing"), nothing(lost, "rooted.Lost"))
 	for range 5 {
 		m.commit(storage.Meta{}, nothing(b, "rooted.Thing"))
 	}

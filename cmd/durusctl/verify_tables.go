@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 
 	"github.com/durusdb/durus/durus"
@@ -22,6 +23,10 @@ func verifyTables(ctx context.Context, path string, r *filestorage.Report) error
 	}
 	defer db.Close()
 	reports, err := durus.CheckTables(ctx, db)
+	if errors.Is(err, durus.ErrCorrupt) || errors.Is(err, durus.ErrType) { // what leads to the tables is not what it should be
+		r.Problems = append(r.Problems, filestorage.Problem{OID: 1, Reason: err.Error()})
+		return nil
+	}
 	if err != nil {
 		return err
 	}
