@@ -149,7 +149,7 @@ func valuePlanOf(ts *Types, t reflect.Type) (*valuePlan, error) {
 	}
 	one, err := codec.CompileWith(t, opts)
 	if err != nil {
-		return nil, fmt.Errorf("durus: a value of type %s cannot be stored in a container: %w", t, err)
+		return nil, fmt.Errorf("%w: a value of type %s cannot be stored in a container: %s", ErrType, t, fieldFault(err))
 	}
 	p := &valuePlan{one: one, size: int64(t.Size()), handles: handlesIn(t)}
 	p.fields, p.mutable = contains(t, isStruct), contains(t, isMutable)
