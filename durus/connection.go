@@ -78,7 +78,7 @@ func (k *Connection) Snapshot() TID { return k.c.snap.TID() }
 // usable tells whether the connection may be used.
 func (k *Connection) usable() error {
 	if k.closed {
-		return fmt.Errorf("%w: the connection", ErrClosed)
+		return fmt.Errorf("%w: the connection: make another one with DB.Connect", ErrClosed)
 	}
 	return k.c.db.running.open()
 }
@@ -149,7 +149,7 @@ func (k *Connection) Continue() error {
 		return err
 	}
 	if k.paused == 0 {
-		return errors.New("durus: Continue without Pause")
+		return errors.New("durus: Continue without Pause: call it once for each Pause")
 	}
 	k.paused--
 	return nil

@@ -149,7 +149,7 @@ func valuePlanOf(ts *Types, t reflect.Type) (*valuePlan, error) {
 	}
 	one, err := codec.CompileWith(t, opts)
 	if err != nil {
-		return nil, fmt.Errorf("durus: a value of type %s cannot be stored in a container: %w", t, err)
+		return nil, fmt.Errorf("%w: a value of type %s cannot be stored in a container: %s", ErrType, t, fieldFault(err))
 	}
 	p := &valuePlan{one: one, size: int64(t.Size()), handles: handlesIn(t)}
 	p.fields, p.mutable = contains(t, isStruct), contains(t, isMutable)
@@ -265,6 +265,9 @@ func (s *nodeStore) Count(oid uint64, pos int64) (int64, error) {
 }
 
 func parseNode(c *core, rec storage.Record, pos int64) (*collection.Node, error) {
+	if rec.Codec != storage.CodecMsgpack {
+		return nil, fmt.Errorf("%w: object %s is stored with codec %d, which this program does not know: use a newer version", ErrTooNew, rec.OID, rec.Codec)
+	}
 	n, err := collection.Parse(rec.Payload)
 	if err != nil {
 		return nil, c.nodeError(rec.OID, err)

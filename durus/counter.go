@@ -157,7 +157,7 @@ func (c *core) counter(oid OID) (*counterPending, error) {
 }
 
 func (p *counterPending) overflow() error {
-	return fmt.Errorf("%w: counter %s in %s leaves the range of an int64", ErrTooLarge, p.oid, p.c.db.path)
+	return fmt.Errorf("%w: counter %s in %s would leave the range of an int64: add less, or count in two of them", ErrTooLarge, p.oid, p.c.db.path)
 }
 
 // value is that of the session's snapshot.

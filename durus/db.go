@@ -31,7 +31,8 @@ type DB struct {
 	// lock: an old one serves snapshots of its lineage, and generation
 	// compares.
 	current atomic.Pointer[generation]
-	renew   sync.Mutex // serialises stores to current
+	renew   sync.Mutex  // serialises stores to current, and guards former
+	former  *generation // of an older lineage, asked for last; nil: none
 
 	closing  sync.Once
 	closeErr error // set by closing

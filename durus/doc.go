@@ -27,6 +27,8 @@
 //		return nil
 //	})
 //
+// docs/guide.md is a tour of all this with programs that run.
+//
 // # Objects
 //
 // An object is a struct of a registered type. It is stored as one value, with

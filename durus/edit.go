@@ -19,7 +19,7 @@ import (
 func Add[T any](s Session, v *T) (Ref[T], error) {
 	c := s.core()
 	if v == nil {
-		return Ref[T]{}, c.stick(fmt.Errorf("%w: Add of a nil *%s", ErrType, reflect.TypeFor[T]()))
+		return Ref[T]{}, c.stick(fmt.Errorf("%w: Add of a nil *%s: give it a pointer to the new object", ErrType, reflect.TypeFor[T]()))
 	}
 	oid, err := c.add(v, reflect.TypeFor[T]())
 	if err != nil {
@@ -44,7 +44,7 @@ func (c *core) add(v any, t reflect.Type) (OID, error) {
 		return 0, fmt.Errorf("%w: %s is not registered: call durus.Register[%s] with a name for its class", ErrType, t, t.Name())
 	}
 	if o, ok := v.(*Opaque); ok && o.class == "" {
-		return 0, fmt.Errorf("%w: an Opaque is stored again as it was loaded, it cannot be made", ErrType)
+		return 0, fmt.Errorf("%w: an Opaque that no Load gave: only what was loaded can be stored again", ErrType)
 	}
 	if o, ok := v.(*Opaque); ok && isContainerClass(o.class) {
 		return 0, fmt.Errorf("%w: a container cannot be added as an Opaque: copy what is in it into a new one", ErrType)

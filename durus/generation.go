@@ -60,7 +60,9 @@ func (s *spareIDs) fill(ctx context.Context, st storage.Storage) error {
 	}
 }
 
-// generation returns the memory for a snapshot.
+// generation returns the memory for a snapshot. Lineages are numbered as they
+// come: what asks for an older one, a transaction that began before a pack, must
+// not make the others forget theirs.
 func (db *DB) generation(snap storage.Snapshot) *generation {
 	lineage := snap.Lineage()
 	g := db.current.Load()
@@ -69,11 +71,18 @@ func (db *DB) generation(snap storage.Snapshot) *generation {
 	}
 	db.renew.Lock()
 	defer db.renew.Unlock()
-	if g = db.current.Load(); g.lineage != lineage {
-		g = newGeneration(lineage, db.opts.CacheBytes)
+	g = db.current.Load()
+	switch {
+	case g.lineage == lineage:
+		return g
+	case g.lineage < lineage:
+		db.former, g = g, newGeneration(lineage, db.opts.CacheBytes)
 		db.current.Store(g)
+		return g
+	case db.former == nil || db.former.lineage != lineage:
+		db.former = newGeneration(lineage, db.opts.CacheBytes)
 	}
-	return g
+	return db.former
 }
 
 func newGeneration(lineage uint64, cacheBytes int64) *generation {

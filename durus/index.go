@@ -150,13 +150,13 @@ func checkIndexes(i *typeInfo) error {
 	}
 	for name, def := range i.indexes {
 		if name == "" {
-			return fmt.Errorf("durus: Register[%s](%q): an index has a name", i.goType, i.name)
+			return fmt.Errorf("durus: Register[%s](%q): an index has no name: give NewIndex one, the file knows it by that", i.goType, i.name)
 		}
 		if t := def.goType(); t != i.goType {
 			return fmt.Errorf("durus: Register[%s](%q): index %q is one of %s: give it to the Register of that type", i.goType, i.name, name, t)
 		}
 		if err := def.problem(); err != nil {
-			return fmt.Errorf("durus: Register[%s](%q): index %q: %w", i.goType, i.name, name, err)
+			return fmt.Errorf("durus: Register[%s](%q): index %q: %s", i.goType, i.name, name, fieldFault(err))
 		}
 	}
 	return nil
@@ -196,7 +196,10 @@ func (x Index[T, IK]) open(s Session, t TableOf[T]) (tree AnyRef, err error) {
 	if err != nil {
 		return tree, err
 	}
-	if def := info.indexes[x.def.name]; def != x.index() {
+	if def := info.indexes[x.def.name]; def != nil && def != x.index() {
+		return tree, fmt.Errorf("%w: index %q of %s was declared by another variable than the one that is used: give durus.Indexes what NewIndex, Unique, Where and Version have made in the end, and use that",
+			ErrIndex, x.def.name, info.goType)
+	} else if def == nil {
 		return tree, fmt.Errorf("%w: index %q is not declared for %s: give it to durus.Register[%s] with durus.Indexes", ErrIndex, x.def.name, info.goType, info.goType.Name())
 	}
 	if c.writable {
@@ -230,7 +233,7 @@ func (x Index[T, IK]) open(s Session, t TableOf[T]) (tree AnyRef, err error) {
 // ErrType, and those of Load.
 func (x Index[T, IK]) Lookup(s Session, t TableOf[T], k IK) (ref Ref[T], found bool, err error) {
 	if !x.def.only {
-		return ref, false, fmt.Errorf("%w: Lookup by index %q, which is not unique: use Equal", ErrIndex, x.def.name)
+		return ref, false, fmt.Errorf("%w: Lookup by index %q, which is not unique: use Equal, or declare it with Unique", ErrIndex, x.def.name)
 	}
 	tree, err := x.open(s, t)
 	if err != nil {

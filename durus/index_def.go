@@ -51,7 +51,7 @@ func (d *indexDef[T, IK]) goType() reflect.Type { return reflect.TypeFor[T]() }
 
 func (d *indexDef[T, IK]) problem() error {
 	if d.one == nil && d.many == nil {
-		return errors.New("it has no function")
+		return errors.New("it has no function: give NewIndex one that makes a key of an object")
 	}
 	_, err := keyPlanOf(reflect.TypeFor[IK]())
 	return err

@@ -67,7 +67,7 @@ func (c *core) target(raw uint64) (OID, error) {
 		return 0, err
 	}
 	if oid == 0 {
-		return 0, fmt.Errorf("%w: the reference is nil", ErrNotFound)
+		return 0, fmt.Errorf("%w: the reference is nil: ask IsNil before", ErrNotFound)
 	}
 	if c.conn != nil {
 		if err := c.conn.look(); err != nil {
@@ -192,7 +192,7 @@ func (c *core) typeError(oid OID, v any, want reflect.Type) error {
 		return fmt.Errorf("%w: object %s in %s is of class %s, which nobody registered, not a %s (%s): register its type, or load it as AnyRef",
 			ErrType, oid, c.db.path, o.class, info.name, want)
 	default:
-		return fmt.Errorf("%w: object %s in %s is a %s (%s), not a %s (%s)",
+		return fmt.Errorf("%w: object %s in %s is a %s (%s), not a %s (%s): use a reference of its type, or load it as AnyRef",
 			ErrType, oid, c.db.path, c.className(v), reflect.TypeOf(v).Elem(), info.name, want)
 	}
 }

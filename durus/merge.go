@@ -22,7 +22,7 @@ func Merge[T any](fn func(base, theirs, mine *T) (*T, error)) TypeOption {
 	return func(i *typeInfo) {
 		switch {
 		case fn == nil:
-			i.fault("Merge: the function is nil")
+			i.fault("Merge: the function is nil: give it one that makes one state of three")
 		case i.merge != nil:
 			i.fault("Merge twice: remove one of them")
 		default:

@@ -51,6 +51,9 @@ type (
 		Lost int
 	}
 	refusedObject struct{ Next *acceptable }
+	refusedValue  struct{ T BTree[string, chan int] }
+	refusedTree   struct{ S Set[bool] }
+	refusedTable  struct{ T Table[string, int] }
 	refusedSelf   struct{ Next *refusedSelf }
 	acceptable    struct{ N int }
 	acceptable2   struct{ N int }
@@ -124,10 +127,24 @@ func TestRefusals(t *testing.T) {
 			`durus: Register[durus.refusedObject]("t.X"): durus.refusedObject.Next: a pointer to the registered type durus.acceptable would be stored as a copy: use durus.Ref[acceptable]`},
 		{refuse[refusedSelf]("t.X"),
 			`durus: Register[durus.refusedSelf]("t.X"): durus.refusedSelf.Next: a pointer to the registered type durus.refusedSelf would be stored as a copy: use durus.Ref[refusedSelf]`},
+		{refuse[refusedValue]("t.X"),
+			"durus: Register[durus.refusedValue](\"t.X\"): durus.refusedValue.T: chan int: a chan cannot be stored: it lives in one process only: make it anew after loading, or tag the field `msgpack:\"-\"`"},
+		{refuse[refusedTree]("t.X"),
+			`durus: Register[durus.refusedTree]("t.X"): durus.refusedTree.S: a bool cannot be a key: use an integer, float or string, time.Time, a Ref, or an array or struct of these`},
+		{refuse[refusedTable]("t.X"),
+			`durus: Register[durus.refusedTable]("t.X"): durus.refusedTable.T: a table holds objects of a registered struct type, int is none: use a BTree`},
+		{refuse[acceptable]("t.Taken", Indexes(NewIndex("n", func(v *acceptable) int { return v.N }))),
+			`durus: Register[durus.acceptable]("t.Taken"): the type is registered already with other options (other Indexes than before): register it once`},
+		{refuse[acceptable2]("t.X", Indexes(NewIndex("", func(v *acceptable2) int { return v.N }))),
+			`durus: Register[durus.acceptable2]("t.X"): an index has no name: give NewIndex one, the file knows it by that`},
+		{refuse[acceptable2]("t.X", Indexes(NewIndex[acceptable2, int]("n", nil))),
+			`durus: Register[durus.acceptable2]("t.X"): index "n": it has no function: give NewIndex one that makes a key of an object`},
+		{refuse[acceptable2]("t.X", Indexes(NewIndex("n", func(v *acceptable2) bool { return v.N > 0 }))),
+			`durus: Register[durus.acceptable2]("t.X"): index "n": a bool cannot be a key: use an integer, float or string, time.Time, a Ref, or an array or struct of these`},
 		{refuse[int]("t.X"),
 			`durus: Register[int]("t.X"): not a struct: put the value into a struct`},
 		{refuse[*acceptable2]("t.X"),
-			`durus: Register[*durus.acceptable2]("t.X"): not a struct: put the value into a struct`},
+			`durus: Register[*durus.acceptable2]("t.X"): a pointer: register the struct, durus.acceptable2`},
 		{refuse[acceptable2](""),
 			`durus: Register[durus.acceptable2](""): a class name is 1 or more bytes of UTF-8: give it one`},
 		{refuse[acceptable2]("\xff"),
@@ -153,17 +170,17 @@ func TestRefusals(t *testing.T) {
 		{refuse[acceptable]("t.Taken", Merge(func(_, _, m *acceptable) (*acceptable, error) { return m, nil })),
 			`durus: Register[durus.acceptable]("t.Taken"): the type is registered already with other options (Merge in one of them only): register it once`},
 		{refuse[acceptable2]("t.X", Version(0)),
-			`durus: Register[durus.acceptable2]("t.X"): Version(0): versions are numbers from 1 to 2147483647`},
+			`durus: Register[durus.acceptable2]("t.X"): Version(0): versions are numbers from 1 to 2147483647: use one of them, or none`},
 		{refuse[acceptable2]("t.X", Version(2), Version(3)),
 			`durus: Register[durus.acceptable2]("t.X"): Version(2) and Version(3): a type has one version: remove one of them`},
 		{refuse[acceptable2]("t.X", toNext[old1, acceptable2](1)),
 			`durus: Register[durus.acceptable2]("t.X"): Upgrade(1) without a version: add durus.Version(2)`},
 		{refuse[acceptable2]("t.X", Version(2), Upgrade[old1, acceptable2](1, nil)),
-			`durus: Register[durus.acceptable2]("t.X"): Upgrade(1): the function is nil`},
+			`durus: Register[durus.acceptable2]("t.X"): Upgrade(1): the function is nil: give it one that makes the newer object of the older one`},
 		{refuse[acceptable2]("t.X", Version(2), toNext[old1, acceptable2](-1)),
-			`durus: Register[durus.acceptable2]("t.X"): Upgrade(-1): a step leads from a version, or from 0, to the next`},
+			`durus: Register[durus.acceptable2]("t.X"): Upgrade(-1): say which version the step leads from, 1 or more, or 0 for what has none`},
 		{refuse[acceptable2]("t.X", Version(2), toNext[int, acceptable2](1)),
-			`durus: Register[durus.acceptable2]("t.X"): Upgrade(1): the older type int is not a struct: objects are`},
+			`durus: Register[durus.acceptable2]("t.X"): Upgrade(1): the older type int is not a struct: use the struct that the class was then`},
 		{refuse[acceptable2]("t.X", Version(2), toNext[old1, acceptable2](1), toNext[old2, acceptable2](1)),
 			`durus: Register[durus.acceptable2]("t.X"): two steps from version 1 to 2: remove one of them`},
 		{refuse[acceptable2]("t.X", Version(4), toNext[old1, old2](1), toNext[old2, acceptable2](3)),
@@ -179,9 +196,9 @@ func TestRefusals(t *testing.T) {
 		{refuse[acceptable2]("t.X", Version(2), toNext[refusedFunc, acceptable2](1)),
 			"durus: Register[durus.acceptable2](\"t.X\"): the older type of the step from version 1 to 2: durus.refusedFunc.Hooks[][value]: a func cannot be stored: it lives in one process only: make it anew after loading, or tag the field `msgpack:\"-\"`"},
 		{refuse[acceptable2]("t.X", Merge[acceptable2](nil)),
-			`durus: Register[durus.acceptable2]("t.X"): Merge: the function is nil`},
+			`durus: Register[durus.acceptable2]("t.X"): Merge: the function is nil: give it one that makes one state of three`},
 		{refuse[acceptable2]("t.X", Merge(func(_, _, m *old1) (*old1, error) { return m, nil })),
-			`durus: Register[durus.acceptable2]("t.X"): Merge is for durus.old1: give it functions of *durus.acceptable2`},
+			`durus: Register[durus.acceptable2]("t.X"): Merge is for durus.old1: give it a function of *durus.acceptable2`},
 		{refuse[acceptable2]("t.X", Merge(func(_, _, m *acceptable2) (*acceptable2, error) { return m, nil }), Merge(func(_, _, m *acceptable2) (*acceptable2, error) { return m, nil })),
 			`durus: Register[durus.acceptable2]("t.X"): Merge twice: remove one of them`},
 	} {

@@ -21,7 +21,7 @@ func Must[T any](v T, err error) T {
 type mustError struct{ err error }
 
 func (m *mustError) Error() string {
-	return fmt.Sprintf("durus: Must outside of View and Update: %v", m.err)
+	return fmt.Sprintf("durus: Must outside of View and Update, look at the error there: %v", m.err)
 }
 
 func (m *mustError) Unwrap() error { return m.err }

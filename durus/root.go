@@ -26,7 +26,7 @@ const (
 // its first use. It panics when the name is empty, or "durus.tables".
 func NewRoot[T any](name string) Root[T] {
 	if name == "" {
-		panic(fmt.Sprintf("durus: NewRoot[%s]: a root has a name", reflect.TypeFor[T]()))
+		panic(fmt.Sprintf("durus: NewRoot[%s]: a root without a name: give it one, the file knows it by that", reflect.TypeFor[T]()))
 	}
 	if name == tablesName {
 		panic(fmt.Sprintf("durus: NewRoot[%s](%q): the name is taken by the package: choose another", reflect.TypeFor[T](), name))

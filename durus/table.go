@@ -248,7 +248,7 @@ func (t *Table[K, T]) create(c *core) (OID, error) {
 
 func (t *Table[K, T]) problem(func(reflect.Type) string) string {
 	if _, err := keyPlanOf(reflect.TypeFor[K]()); err != nil {
-		return err.Error()
+		return fieldFault(err)
 	}
 	if e := reflect.TypeFor[T](); e.Kind() != reflect.Struct {
 		return fmt.Sprintf("a table holds objects of a registered struct type, %s is none: use a BTree", e)

@@ -444,7 +444,7 @@ func TestIndexesRefused(t *testing.T) {
 		indexes    []AnyIndex
 	}{
 		{"twice", `two indexes are called "city"`, []AnyIndex{byCity, byCity}},
-		{"no name", "an index has a name", []AnyIndex{NewIndex("", func(c *customer) int { return 0 })}},
+		{"no name", "an index has no name", []AnyIndex{NewIndex("", func(c *customer) int { return 0 })}},
 		{"another type", "is one of durus.shop", []AnyIndex{NewIndex("x", func(c *shop) int { return 0 })}},
 		{"no key", "cannot be a key", []AnyIndex{NewIndex("x", func(c *customer) *int { return nil })}},
 		{"no function", "no function", []AnyIndex{NewIndex[customer, int]("x", nil)}},

@@ -52,7 +52,7 @@ func treeTypeOf[K comparable, V any](ts *Types, class string) (*treeType[K, V], 
 // treeProblem says why there can be no such tree, "" if there can.
 func treeProblem[K comparable, V any](forbidden func(reflect.Type) string) string {
 	if _, err := keyPlanOf(reflect.TypeFor[K]()); err != nil {
-		return err.Error()
+		return fieldFault(err)
 	}
 	return valueProblem(reflect.TypeFor[V](), forbidden)
 }
@@ -63,7 +63,7 @@ func valueProblem(t reflect.Type, forbidden func(reflect.Type) string) string {
 		return problem
 	}
 	if _, err := codec.CompileWith(t, codec.Options{Forbidden: forbidden}); err != nil {
-		return err.Error()
+		return fieldFault(err)
 	}
 	return ""
 }

@@ -126,7 +126,9 @@ func newInfo[T any](name string) *typeInfo {
 
 // checkType says why a type of the program's cannot be registered.
 func checkType(i *typeInfo) error {
-	if i.goType.Kind() != reflect.Struct {
+	if t := i.goType; t.Kind() == reflect.Pointer && t.Elem().Kind() == reflect.Struct {
+		return fmt.Errorf("durus: Register[%s](%q): a pointer: register the struct, %s", t, i.name, t.Elem())
+	} else if t.Kind() != reflect.Struct {
 		return fmt.Errorf("durus: Register[%s](%q): not a struct: put the value into a struct", i.goType, i.name)
 	}
 	if fault := i.checkOptions(); fault != "" {
@@ -213,9 +215,11 @@ func refusePointer(from *typeInfo, to reflect.Type) error {
 	return fmt.Errorf("durus: Register[%s](%q): %s", from.goType, from.name, fieldFault(err))
 }
 
-// fieldFault is what package codec has against a type: the path of the field,
-// what is wrong, and what to do.
-func fieldFault(err error) string { return strings.TrimPrefix(err.Error(), "codec: ") }
+// fieldFault is what package codec, or a container, has against a type: the path
+// of the field, what is wrong, and what to do.
+func fieldFault(err error) string {
+	return strings.TrimPrefix(strings.TrimPrefix(err.Error(), "codec: "), ErrType.Error()+": ")
+}
 
 func pointerProblem(to reflect.Type) string {
 	return fmt.Sprintf("a pointer to the registered type %s would be stored as a copy: use durus.Ref[%s]", to, to.Name())

@@ -72,7 +72,7 @@ func (db *DB) Update(ctx context.Context, fn func(*Tx) error) error {
 			return err
 		}
 		if n >= db.opts.MaxRetries {
-			return fmt.Errorf("durus: gave up after %d attempts: %w", n, err)
+			return fmt.Errorf("durus: gave up after %d attempts (see Options.MaxRetries): %w", n, err)
 		}
 		db.counters.retries.Add(1)
 		if stop := pause(ctx, n); stop != nil {

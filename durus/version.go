@@ -28,7 +28,7 @@ func Version(n int) TypeOption {
 	return func(i *typeInfo) {
 		switch {
 		case n < 1 || n > storage.MaxVersion:
-			i.fault("Version(%d): versions are numbers from 1 to %d", n, storage.MaxVersion)
+			i.fault("Version(%d): versions are numbers from 1 to %d: use one of them, or none", n, storage.MaxVersion)
 		case i.version != 0 && i.version != n:
 			i.fault("Version(%d) and Version(%d): a type has one version: remove one of them", i.version, n)
 		default:
@@ -73,7 +73,7 @@ func Upgrade[Old, New any](from int, fn func(old *Old, new *New) error) TypeOpti
 	}
 	return func(i *typeInfo) {
 		if fn == nil {
-			i.fault("Upgrade(%d): the function is nil", from)
+			i.fault("Upgrade(%d): the function is nil: give it one that makes the newer object of the older one", from)
 			return
 		}
 		i.steps = append(i.steps, s.copy())
@@ -123,7 +123,7 @@ func (i *typeInfo) checkOptions() string {
 		return i.faults[0]
 	}
 	if i.merge != nil && i.merge.typ != i.goType {
-		return fmt.Sprintf("Merge is for %s: give it functions of *%s", i.merge.typ, i.goType)
+		return fmt.Sprintf("Merge is for %s: give it a function of *%s", i.merge.typ, i.goType)
 	}
 	return i.checkSteps()
 }
@@ -141,9 +141,9 @@ func (i *typeInfo) checkSteps() string {
 	for k, s := range i.steps {
 		switch {
 		case s.from < 0 || s.from >= storage.MaxVersion:
-			return fmt.Sprintf("Upgrade(%d): a step leads from a version, or from 0, to the next", s.from)
+			return fmt.Sprintf("Upgrade(%d): say which version the step leads from, 1 or more, or 0 for what has none", s.from)
 		case s.old.Kind() != reflect.Struct:
-			return fmt.Sprintf("Upgrade(%d): the older type %s is not a struct: objects are", s.from, s.old)
+			return fmt.Sprintf("Upgrade(%d): the older type %s is not a struct: use the struct that the class was then", s.from, s.old)
 		case k == 0:
 			continue
 		}

@@ -132,5 +132,5 @@ func misfit(k kind, want string) error {
 }
 
 func misfitText(stored, want string) error {
-	return faultf(storage.ErrType, "%s is stored, the program wants %s: restore the type of the field, or give the class a new Version with an Upgrade", stored, want)
+	return faultf(storage.ErrType, "%s is stored, the program wants %s: restore the type, or give the class a new Version with an Upgrade (if this is in a container: fill a new one of the new type)", stored, want)
 }
