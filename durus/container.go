@@ -96,7 +96,7 @@ func (c *core) openToWrite(raw codec.Strong, what string) (OID, error) {
 		return 0, err
 	}
 	if raw&oidMask == 0 {
-		return 0, fmt.Errorf("%w: a write through a zero %s: its owner has no container there yet; Edit the owner (or Add it, or use a root), which makes one, and write through what that returns", ErrType, what)
+		return 0, fmt.Errorf("%w: a write through a zero %s: its owner has no container there yet; Edit the owner, also if it is a root, or Add it if it is new, which makes one, and write through what that returns", ErrType, what)
 	}
 	return c.target(uint64(raw))
 }

@@ -67,7 +67,7 @@ func (c *core) target(raw uint64) (OID, error) {
 		return 0, err
 	}
 	if oid == 0 {
-		return 0, fmt.Errorf("%w: the reference is nil: ask IsNil before", ErrNotFound)
+		return 0, fmt.Errorf("%w: the reference is nil: ask IsNil first", ErrNotFound)
 	}
 	if c.conn != nil {
 		if err := c.conn.look(); err != nil {
