@@ -144,9 +144,18 @@ const maxSendBacks = 8
 
 // leave gives back what the transaction holds beside its base.
 func (t *transaction) leave() {
+	t.settleOn(t.base)
+	if t.l != t.base.l {
+		t.l.drop()
+	}
+}
+
+// settleOn makes a snapshot the state that records are built for.
+func (t *transaction) settleOn(now *snapshot) {
 	if t.onto != t.base {
 		t.onto.Release()
 	}
+	t.onto = now
 }
 
 // prepare makes the frame, for the newest state that is known, without the lock.
@@ -213,8 +222,8 @@ func (t *transaction) rebase(now *snapshot, locked bool) (taken bool, err error)
 	if err != nil {
 		return false, err
 	}
-	t.leave()
-	t.records, t.onto = records, now
+	t.settleOn(now)
+	t.records = records
 	return true, nil
 }
 

@@ -350,6 +350,17 @@ func (l *lineage) use() {
 	l.uses++
 }
 
+// useOpen is use, unless the files are closed already.
+func (l *lineage) useOpen() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return false
+	}
+	l.uses++
+	return true
+}
+
 func (l *lineage) drop() {
 	l.mu.Lock()
 	defer l.mu.Unlock()

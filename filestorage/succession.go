@@ -132,6 +132,19 @@ func (t *transaction) cross() error {
 	if to == nil {
 		return nil
 	}
+	// Another pack may replace that one, too, and nothing else keeps its files
+	// open for us. A closed one has a successor.
+	for !to.useOpen() {
+		if to = t.s.descendant(t.base.l); t.s.closedNow() {
+			return fmt.Errorf("%w: %s", storage.ErrClosed, t.s.path)
+		}
+	}
+	kept := false
+	defer func() {
+		if !kept {
+			to.drop()
+		}
+	}()
 	n := t.base.l.next.Load()
 	if err := t.conflicts(n.end); err != nil {
 		return err
@@ -144,6 +157,7 @@ func (t *transaction) cross() error {
 		return err
 	}
 	t.l, t.checked = to, pos
+	kept = true // until leave
 	return nil
 }
 
