@@ -5,9 +5,11 @@ package torture
 import (
 	"context"
 	"encoding/json"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -68,7 +70,8 @@ func TestTortureFindsMistakes(t *testing.T) { // acceptance test 40
 	if os.Getenv("DURUS_TORTURE") == "" && os.Getenv("DURUS_CRASH_STATES") == "" {
 		t.Skip("SKIP: takes some minutes; set DURUS_TORTURE or DURUS_CRASH_STATES to run it")
 	}
-	for _, m := range mistakes {
+	for _, i := range chosen(t, len(mistakes)) {
+		m := mistakes[i]
 		t.Run(strings.ReplaceAll(m.name, " ", "_"), func(t *testing.T) {
 			dir := t.TempDir()
 			binary := filepath.Join(dir, "mistaken.test")
@@ -171,4 +174,21 @@ func objection(out string) string {
 		}
 	}
 	return ""
+}
+
+// chosen returns the numbers of the mistakes to try: DURUS_MISTAKES of them, taken
+// by chance, or all.
+func chosen(t *testing.T, n int) []int {
+	t.Helper()
+	seed := uint64(time.Now().UnixNano())
+	all := rand.New(rand.NewPCG(seed, 0)).Perm(n)
+	if s := os.Getenv("DURUS_MISTAKES"); s != "" {
+		few, err := strconv.Atoi(s)
+		if err != nil || few < 0 {
+			t.Fatalf("DURUS_MISTAKES=%s: give a number", s)
+		}
+		all = all[:min(few, n)]
+		t.Logf("%d of %d mistakes, seed %d", len(all), n, seed)
+	}
+	return all
 }
