@@ -146,6 +146,9 @@ func TestCheckpointSameAnswers(t *testing.T) {
 			if objects > 100 {
 				step = 37
 			}
+			if testing.Short() {
+				step *= 11
+			}
 			for i := 0; i < len(b); i += step {
 				bad := slices.Clone(b)
 				bad[i] ^= 1 << (i % 8)

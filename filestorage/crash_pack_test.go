@@ -51,7 +51,11 @@ func TestCrashPack(t *testing.T) {
 			name := map[bool]string{true: "killed", false: "stopped"}[kill] + map[bool]string{true: ", others are cold", false: ""}[cold]
 			t.Run(strings.ReplaceAll(name, " ", "_"), func(t *testing.T) {
 				t.Parallel()
-				for k := 0; ; k++ {
+				step := 1
+				if testing.Short() {
+					step = 5
+				}
+				for k := 0; ; k += step {
 					more, err := crashPackAt(k, kill, cold)
 					if err != nil {
 						t.Fatalf("operation %d: %v", k, err)
