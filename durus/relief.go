@@ -193,10 +193,8 @@ func (c *core) finish(p *parking, o *parked) {
 		strong, weak := p.references(o)
 		n = s.add(e, p.payload(o), strong, weak)
 	}
-	if s.at(n).same { // it was not changed: it is an object that was read
-		c.used[e.oid] = use{pos: c.used[e.oid].pos}
-		return
-	}
+	// Also one that was not changed: it is the session's own, and after a Rollback
+	// the pointers that Edit gives for it later must still be to it.
 	s.set(e.oid, n)
 	if e.fresh {
 		delete(c.used, e.oid) // nobody else knows it

@@ -226,9 +226,7 @@ func (c *core) restoreSaved(st savedState) error {
 		return nil
 	}
 	// It was put aside since. Nobody holds it: it need not come back.
-	if !c.spilled.at(st.item).same {
-		c.spilled.set(st.oid, st.item)
-	}
+	c.spilled.set(st.oid, st.item)
 	return nil
 }
 

@@ -65,6 +65,7 @@ func runSavepointModel(t *testing.T, r *rapid.T, b *bed, cache int64) {
 	for range rapid.IntRange(1, 4).Draw(r, "transactions") {
 		tx, err := db.Begin(t.Context(), true)
 		check(err)
+		defer tx.Rollback() // a failure must not leave Close waiting
 		m := &savepointModel{r: r, tx: tx, now: committed.clone(), held: map[OID]*large{}, inner: map[OID][]int64{}}
 		m.now.edited = map[OID]bool{}
 		for range rapid.IntRange(1, 40).Draw(r, "steps") {
