@@ -65,6 +65,11 @@ func (c *core) carry(ctx context.Context, base storage.Snapshot, w written) (sto
 		for i := range w.records {
 			written[w.records[i].OID] = struct{}{}
 		}
+		if c.spilled != nil {
+			for _, n := range c.spilled.reached {
+				written[c.spilled.at(n).oid] = struct{}{}
+			}
+		}
 		r.objects = written
 	}
 	if len(w.containers) > 0 {
