@@ -29,6 +29,18 @@ type baseFrame struct {
 	records []draftRecord // off is relative to the body
 	meta    []byte
 	body    []byte
+	time    int64 // of the horizon
+}
+
+// size is that of the whole frame, in bytes.
+func (b *baseFrame) size() int64 {
+	return frameHeaderSize + int64(len(b.meta)+len(b.records)*tableEntrySize+len(b.body)) + trailerSize
+}
+
+// write puts the frame behind the others, using the memory of d.
+func (b *baseFrame) write(out *generation, d *draft) error {
+	b.close(d)
+	return out.add(d, 0, b.time)
 }
 
 // add takes a record, of which everything is copied.
@@ -45,7 +57,7 @@ func (b *baseFrame) close(d *draft) {
 	n := len(b.records)
 	d.header = frameHeader{kind: kindBase, metaLen: len(b.meta), records: n}
 	off := d.header.bodyOff()
-	d.header.length = off + int64(len(b.body)) + trailerSize
+	d.header.length = b.size()
 	if int64(cap(d.buf)) < d.header.length {
 		d.buf = make([]byte, d.header.length)
 	}

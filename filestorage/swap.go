@@ -38,13 +38,17 @@ func (p *Packing) Swap(ctx context.Context, c *Caught, link Link) (took time.Dur
 		return 0, errors.New("durus: a dry run has nothing to put in place")
 	}
 	// Almost everything is on the disk before anybody has to wait.
-	if err := p.out.sync(); err != nil {
+	if err := p.out.flush(); err != nil {
 		return 0, err
 	}
-	if err := p.writeIndex(); err != nil {
+	if err := p.out.syncAhead(); err != nil {
 		return 0, err
 	}
+	p.writeIndex()
 	if err := p.check(); err != nil {
+		return 0, err
+	}
+	if err := p.out.sync(); err != nil {
 		return 0, err
 	}
 	if err := p.s.settle(p.l, p.l.end()); err != nil {
