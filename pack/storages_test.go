@@ -187,7 +187,7 @@ func TestFailuresWhileWriting(t *testing.T) {
 	base := filepath.Join(t.TempDir(), "base.durus")
 	forest(t, base, 30_000, 300) // some forty frames
 	for _, op := range []wrap.Op{wrap.Append, wrap.Sync} {
-		for n := 1; ; n += 3 {
+		for n := 1; ; n *= 2 {
 			path := filepath.Join(t.TempDir(), "x.durus")
 			copyFile(t, base, path)
 			f := fault.New(posix.New(), 1, fault.Rule{Ops: op, Path: "x.durus.pack", Nth: n, Times: -1, Effect: fault.Fail(syscall.ENOSPC)})
