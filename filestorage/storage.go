@@ -63,7 +63,7 @@ type Storage struct {
 	idle    *sync.Cond
 	stop    chan struct{} // closed by Close: ends the interval syncer
 
-	stats struct{ commits, conflicts, syncs, lockWaits, groups atomic.Uint64 }
+	stats struct{ commits, conflicts, syncs, lockWaits, lockWaited, groups, appended atomic.Uint64 } // lockWaited: nanoseconds
 }
 
 // Open opens a record file and, unless the options say otherwise, creates it
@@ -396,7 +396,7 @@ func (s *Storage) Stats() storage.Stats {
 	st := l.state.Load()
 	return storage.Stats{
 		Commits: s.stats.commits.Load(), Conflicts: s.stats.conflicts.Load(), Syncs: s.stats.syncs.Load(),
-		LockWaits: s.stats.lockWaits.Load(), Groups: s.stats.groups.Load(),
+		LockWaits: s.stats.lockWaits.Load(), LockWaited: time.Duration(s.stats.lockWaited.Load()), Appended: s.stats.appended.Load(), Groups: s.stats.groups.Load(),
 		Followed: l.stats.followed, Polls: l.stats.polls,
 		End: st.end, Visible: st.visible, Mark: l.dur.base, Objects: l.index.objects, LastTID: st.tid,
 	}

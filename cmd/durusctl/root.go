@@ -75,6 +75,7 @@ func (a *app) root() *cobra.Command {
 		a.verifyCommand(),
 		a.logCommand(),
 		a.tailCommand(),
+		a.topCommand(),
 		a.locksCommand(),
 		a.migrateCommand(),
 		a.retypeCommand(),
