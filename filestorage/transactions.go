@@ -17,7 +17,12 @@ func (s *Storage) Transactions(from, to storage.TID) iter.Seq2[storage.Transacti
 			return
 		}
 		defer snap.Release()
-		snap.(*snapshot).transactions(from, to, yield)
+		sn := snap.(*snapshot)
+		if from > 0 && from <= min(to, sn.l.header.Horizon) {
+			yield(storage.Transaction{}, sn.l.packedError(fmt.Sprintf("transaction %s", from)))
+			return
+		}
+		sn.transactions(from, to, yield)
 	}
 }
 
