@@ -25,7 +25,7 @@ type seeker struct {
 
 const (
 	seekNear   = 16       // so many frames are tried by their trailers first: most questions are about the last ones
-	seekLinear = 64 << 10 // so much is read in one go rather than halved
+	seekLinear = 16 << 10 // so much is read in one go rather than halved
 	seekStep   = 4 << 10  // how much a search for a frame reads at first
 )
 
@@ -106,7 +106,7 @@ func (s *seeker) halve(older func(*frameHeader) bool) (int64, frameHeader, error
 
 // walk is seek from the end of a frame, last, frame by frame up to hi.
 func (s *seeker) walk(pos int64, last frameHeader, hi int64, older func(*frameHeader) bool) (int64, frameHeader, error) {
-	w := window{file: s.l.file, size: s.end}
+	w := window{file: s.l.file, size: s.end, least: min(max(hi-pos, frameHeaderSize), windowSize)}
 	for pos < hi {
 		h, ok, err := s.header(&w, pos)
 		if err != nil {
