@@ -59,7 +59,8 @@ type Storage interface {
 	Committed(tid TID) (bool, error)
 
 	// Transactions yields the visible transactions from <= TID <= to, oldest
-	// first. An error ends the sequence.
+	// first; from 0 is the oldest that there is. An error ends the sequence:
+	// ErrPacked when from is one that was packed away.
 	Transactions(from, to TID) iter.Seq2[Transaction, error]
 
 	Stats() Stats

@@ -76,6 +76,8 @@ func (a *app) root() *cobra.Command {
 		a.logCommand(),
 		a.tailCommand(),
 		a.topCommand(),
+		a.historyCommand(),
+		a.diffCommand(),
 		a.locksCommand(),
 		a.migrateCommand(),
 		a.retypeCommand(),
