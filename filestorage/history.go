@@ -42,6 +42,9 @@ func (sn *snapshot) goBack(tid storage.TID) error {
 		return nil
 	}
 	end, at := sn.end, l.header.Horizon
+	if h := l.handed.Load(); h != nil && h.tid >= tid && h.end <= end {
+		end = h.end // what a follower asks for is not far from there
+	}
 	for end > headerSize {
 		h, err := l.headerBefore(end)
 		if err != nil {

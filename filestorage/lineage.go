@@ -30,13 +30,17 @@ const (
 // file is rewound or replaced, a new lineage takes its place; snapshots of the
 // old one keep it alive.
 type lineage struct {
-	id     uint64 // different for every lineage of the process
-	path   string
-	header Header
-	info   vfs.Info // when it was opened
-	file   vfs.File
-	lock   vfs.Locker
-	logger *slog.Logger
+	id uint64 // different for every lineage of the process
+	// history is the id of the first lineage from which packs have led to this
+	// one. It is set before the lineage is known to anybody.
+	history uint64
+	path    string
+	header  Header
+	info    vfs.Info // when it was opened
+	file    vfs.File
+	lock    vfs.Locker
+	logger  *slog.Logger
+	news    *news // of the handle
 
 	stable   bool          // the size of the file is never stale
 	patience time.Duration // the longest wait for the mark's latch
@@ -52,6 +56,10 @@ type lineage struct {
 	// next is the file that took the place of this one by a pack and holds all
 	// of it. It is set once, under Storage.reloading, before dead is.
 	next atomic.Pointer[succession]
+	// handed is where the transaction ends that a follower was given last. Who
+	// asks for the states before and behind it (BeginAt) finds them from there. An
+	// old one costs a longer search.
+	handed atomic.Pointer[handed]
 	// atMoved is set while moving is not nil, for look's slow path. One that is
 	// read a moment late costs one more look at the old file.
 	atMoved atomic.Bool
@@ -108,6 +116,12 @@ type cursor struct {
 	ring     [64]spot // ends of the newest frames, by frames % 64
 }
 
+// handed is the end of a transaction.
+type handed struct {
+	tid storage.TID
+	end int64
+}
+
 type span struct {
 	start, end int64
 	tid        storage.TID // newest transaction before start
@@ -135,7 +149,8 @@ func (s *Storage) openLineage() (_ *lineage, err error) {
 	if s.opts.ReadOnly {
 		mode = vfs.ReadOnly
 	}
-	l := &lineage{id: lineages.Add(1), path: path, stable: s.stable, patience: s.opts.LockTimeout, logger: s.opts.Logger}
+	l := &lineage{id: lineages.Add(1), path: path, stable: s.stable, patience: s.opts.LockTimeout, logger: s.opts.Logger, news: &s.news}
+	l.history = l.id
 	l.file = s.fs.Open(path, mode)
 	defer func() {
 		if err != nil {
@@ -298,6 +313,9 @@ func (l *lineage) publish() *state {
 	clear(l.states[len(live):])
 	l.states = live
 	l.recent.forget(floor)
+	if n.visible > old.visible {
+		l.news.published()
+	}
 	return n
 }
 
