@@ -126,20 +126,11 @@ func (f *follower) enter(sn *snapshot) (ok bool, err error) {
 	case f.after < l.header.Horizon:
 		return false, l.packedError(fmt.Sprintf("what was committed after transaction %s", f.after))
 	}
-	pos, last := int64(headerSize), storage.TID(0)
-	if f.after > 0 {
-		if pos, err = l.seek(sn.end, f.after+1); err != nil {
-			return false, err
-		}
+	pos, last, err := l.seek(sn.end, func(h *frameHeader) bool { return h.tid <= f.after })
+	if err != nil {
+		return false, err
 	}
-	if pos > headerSize {
-		h, err := l.headerBefore(pos)
-		if err != nil {
-			return false, err
-		}
-		last = h.tid
-	}
-	f.history, f.lineage, f.pos, f.last = l.history, l.id, pos, last
+	f.history, f.lineage, f.pos, f.last = l.history, l.id, pos, last.tid
 	f.scan = scanner{salt: l.header.Salt, win: &window{file: l.file}}
 	return true, nil
 }
@@ -156,8 +147,10 @@ func (sn *snapshot) written(f *frame) *storage.Written {
 	for i := range w.Positions {
 		w.Positions[i] = f.recordPos(i)
 	}
+	if f.end() < sn.end {
+		sn.past = new(past)
+	}
 	sn.end, sn.tid = f.end(), f.tid
-	sn.l.handed.Store(&handed{tid: f.tid, end: f.end()})
 	return w
 }
 

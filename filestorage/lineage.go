@@ -56,10 +56,6 @@ type lineage struct {
 	// next is the file that took the place of this one by a pack and holds all
 	// of it. It is set once, under Storage.reloading, before dead is.
 	next atomic.Pointer[succession]
-	// handed is where the transaction ends that a follower was given last. Who
-	// asks for the states before and behind it (BeginAt) finds them from there. An
-	// old one costs a longer search.
-	handed atomic.Pointer[handed]
 	// atMoved is set while moving is not nil, for look's slow path. One that is
 	// read a moment late costs one more look at the old file.
 	atMoved atomic.Bool
@@ -114,12 +110,6 @@ type cursor struct {
 	promised []span   // frames that may not be durable and that V must not pass
 	skipped  uint64   // frames that a checkpoint has spared us; they are not in ring
 	ring     [64]spot // ends of the newest frames, by frames % 64
-}
-
-// handed is the end of a transaction.
-type handed struct {
-	tid storage.TID
-	end int64
 }
 
 type span struct {
