@@ -48,7 +48,7 @@ func (l *lineage) seek(end int64, older func(*frameHeader) bool) (pos int64, las
 		pos, last, err = s.walk(headerSize, frameHeader{}, end, older)
 	}
 	if errors.Is(err, errAstray) {
-		return 0, last, corrupt(l.path, pos, err.Error())
+		return 0, last, l.damaged(0, storage.Position(pos), err.Error())
 	}
 	if err != nil {
 		return 0, last, fmt.Errorf("durus: read %s: %w", l.path, err)

@@ -17,8 +17,12 @@ const (
 	// is tried as well, and what a long way is.
 	wayNear = 8
 	// waySteps is how many previous records are followed for each frame that
-	// is looked at: that takes about as long.
-	waySteps = 4
+	// is looked at, and one more for each wayEntries of its table: that takes
+	// longer than the look.
+	waySteps   = 4
+	wayEntries = 64
+	// wayBlock is how much of the frames is read at a time.
+	wayBlock = 16 << 10
 	// wayTable is the largest table of a frame that is searched.
 	wayTable = 4096
 )
@@ -28,24 +32,24 @@ const (
 // from the end of the snapshot along the frames before it. The one is short for
 // an object that has hardly changed since, the other for one that was changed
 // often, then as well as since, however long ago that is. Nobody can tell before
-// which is shorter, so both are gone by turns, and the cost is about twice that
-// of the shorter one.
+// which is shorter, so both are gone by turns: that costs little more than the
+// shorter one.
 func (s *snapshot) wayBack(oid storage.OID, p storage.Position) (storage.Position, error) {
 	if s.past != nil {
 		if v, ok := s.past.found.Load(oid); ok {
 			return s.arrived(v.(storage.Position))
 		}
 	}
-	steps, frames := 0, s.end // all frames from there on were looked at
+	var frames *framesBack
+	steps := 0
 	for ; int64(p) >= s.end; steps++ {
-		if steps > wayNear && steps%waySteps == 0 && frames > headerSize {
-			q, start, ok := s.l.lookBefore(oid, frames)
-			if ok && (q > 0 || start == headerSize) {
+		if steps == wayNear {
+			frames = newFramesBack(s)
+		}
+		if steps >= wayNear && frames.due(steps) {
+			if q, found := frames.look(oid, steps); found {
 				p = q
 				break
-			}
-			if frames = start; !ok {
-				frames = headerSize // this way is barred; the other one tells why, or leads there
 			}
 		}
 		h, err := s.l.recordHeader(oid, p)
@@ -57,7 +61,7 @@ func (s *snapshot) wayBack(oid storage.OID, p storage.Position) (storage.Positio
 		}
 		p = h.prev
 	}
-	if s.past != nil && steps > wayNear {
+	if s.past != nil && steps >= wayNear {
 		s.past.found.Store(oid, p)
 	}
 	return s.arrived(p)
@@ -70,26 +74,62 @@ func (s *snapshot) arrived(p storage.Position) (storage.Position, error) {
 	return p, nil
 }
 
-// lookBefore looks for a record of oid in the frame that ends at end. It returns
-// where that is, 0 if there is none, and where the frame begins. ok is false when
-// the frame cannot be read, or has a table that takes too long to search.
-func (l *lineage) lookBefore(oid storage.OID, end int64) (pos storage.Position, start int64, ok bool) {
-	sk := seeker{l: l, end: end, near: window{file: l.file, size: end, least: frameHeaderSize}}
-	h, known, err := sk.before(end)
-	if err != nil || !known || h.records > wayTable {
-		return 0, 0, false
+// framesBack goes along the frames before the end of a snapshot, the newest first.
+type framesBack struct {
+	seeker
+	pos   int64  // all frames from there on were looked at; 0: this way is barred
+	next  int    // after so many steps along the other way one more is due
+	table []byte // memory for tables
+}
+
+func newFramesBack(s *snapshot) *framesBack {
+	return &framesBack{
+		seeker{l: s.l, end: s.end, near: window{file: s.l.file, size: s.end, least: frameHeaderSize}}, s.end, 0, nil,
 	}
-	if h.records == 0 {
-		return 0, h.pos, true
+}
+
+// due tells whether it is this way's turn.
+func (b *framesBack) due(steps int) bool { return b.pos > 0 && steps >= b.next }
+
+// look looks for a record of oid in one more frame. found is also true, with the
+// position 0, when there are no more frames: then it was not there yet. A frame
+// that cannot be read, or has a table that takes too long to search, bars this
+// way; the other one tells why, or leads there.
+func (b *framesBack) look(oid storage.OID, steps int) (pos storage.Position, found bool) {
+	end := b.pos
+	if b.pos = 0; end == headerSize {
+		return 0, true
 	}
-	f, v, _, err := l.frameAt(h.pos, end)
-	if err != nil || v != verdictWhole {
-		return 0, 0, false
+	if b.fill(end) != nil {
+		return 0, false
 	}
-	if i, found := f.find(oid); found {
-		pos = f.recordPos(i)
+	h, ok, err := b.before(end)
+	if err != nil || !ok || h.records > wayTable {
+		return 0, false
 	}
-	return pos, f.pos, true
+	if h.records > 0 {
+		sc := scanner{salt: b.l.header.Salt, win: &b.near, scratch: b.table}
+		f, v, _, err := sc.next(chain{pos: h.pos}, false, false)
+		if b.table = sc.scratch; err != nil || v != verdictWhole {
+			return 0, false
+		}
+		if i, ok := f.find(oid); ok {
+			return f.recordPos(i), true
+		}
+	}
+	b.pos, b.next = h.pos, steps+waySteps+h.records/wayEntries
+	return 0, false
+}
+
+// fill reads what lies in front of end, unless it is in memory: one read brings
+// many small frames.
+func (b *framesBack) fill(end int64) error {
+	if w := &b.near; end-trailerSize >= w.off && end <= w.off+int64(len(w.buf)) {
+		return nil
+	}
+	from := max(headerSize, end-wayBlock)
+	_, err := b.near.bytes(from, int(end-from))
+	return err
 }
 
 // frameAt reads the frame that begins at start, but not its records; what is
