@@ -322,9 +322,11 @@ func TestFollowWithoutNotices(t *testing.T) {
 			if took := time.Since(began); n > 3 && took > 500*time.Millisecond {
 				t.Errorf("%s: number %d took %v", name, n, took)
 			}
-			go func() { time.Sleep(3 * time.Millisecond); first = f.commit() }()
-			if _, err := f.next(c); err != nil {
-				t.Fatal(err)
+			committed := make(chan storage.TID, 1)
+			go func() { time.Sleep(3 * time.Millisecond); committed <- f.commit() }()
+			got, err := f.next(c)
+			if first = <-committed; err != nil || got != first {
+				t.Fatalf("%s: %s, %v, want %s", name, got, err, first)
 			}
 		}
 		if !s.news.deaf.Load() {
