@@ -53,6 +53,7 @@ type Storage struct {
 
 	queue   queue
 	lease   lease
+	news    news
 	syncing sync.Mutex   // held by the one background sync
 	packing atomic.Bool  // a pack of this handle runs; set by compare-and-swap
 	looked  atomic.Int64 // when the path was last compared with the open file, ns
@@ -409,6 +410,7 @@ func (s *Storage) Close() error {
 	}
 	s.closed = true // no call begins from here on; those that run are waited for
 	close(s.stop)
+	s.news.close()
 	for s.running > 0 {
 		s.idle.Wait()
 	}
