@@ -79,6 +79,15 @@ func (f *frame) writer(off int64) (tid storage.TID, time int64, ok bool) {
 	return storage.TID(le.Uint64(f.meta[i*baseEntrySize:])), int64(le.Uint64(f.meta[i*baseEntrySize+8:])), true
 }
 
+// newest is the time of the newest state in a base frame, or of the frame.
+func (f *frame) newest() int64 {
+	t := f.time
+	for b := f.meta; len(b) >= baseEntrySize; b = b[baseEntrySize:] {
+		t = max(t, int64(binary.LittleEndian.Uint64(b[8:])))
+	}
+	return t
+}
+
 // frameOf reads the frame of a record, but not its records.
 func (l *lineage) frameOf(oid storage.OID, pos storage.Position, r *recordHeader) (f frame, err error) {
 	start := int64(pos) - r.frame
