@@ -141,6 +141,10 @@ func (c *Copier) Header() Header { return c.header }
 // End is how much can be copied, in bytes.
 func (c *Copier) End() int64 { return c.sc.win.size }
 
+// BaseTime is the time of the newest state that a pack has kept without its
+// transaction, as far as it was copied, microseconds since 1970; 0: none was.
+func (c *Copier) BaseTime() int64 { return c.base }
+
 // Point is where the copy ends so far.
 func (c *Copier) Point() Point {
 	return Point{
@@ -200,6 +204,9 @@ func (c *Copier) Copy(ctx context.Context, w io.Writer, to Limit, progress func(
 		if err := ctx.Err(); err != nil {
 			return false, err
 		}
+		if to.TID > 0 && c.c.tid == to.TID && c.txs > 0 { // what follows may be damaged
+			return true, out.Flush()
+		}
 		f, err := c.head()
 		if err != nil {
 			return false, err
@@ -220,7 +227,7 @@ func (c *Copier) Copy(ctx context.Context, w io.Writer, to Limit, progress func(
 			return false, out.Flush()
 		}
 	}
-	if c.behind != nil {
+	if c.behind != nil && (c.c.tid != to.TID || c.txs == 0) {
 		return false, c.behind
 	}
 	if err := c.reaches(to); err != nil {
