@@ -116,10 +116,15 @@ func (g *gambler) interrupted() {
 	if err == nil {
 		g.said = r.TID
 	}
-	if g.rng.IntN(2) == 0 {
+	switch {
+	case g.rng.IntN(2) == 0:
 		g.cutPower()
+		g.account(nil)
+	case err != nil:
+		g.backup(false) // what it has left may not be on the disk, and nobody was told of it
+	default:
+		g.account(nil)
 	}
-	g.account(nil)
 }
 
 // cutPower leaves the disk of backups in one of the states that are possible.
@@ -158,6 +163,9 @@ func (g *gambler) account(r *Report) {
 	case len(g.runs):
 	case len(g.runs) + 1:
 		g.runs = append(g.runs, account{horizon: g.horizon})
+		if r == nil { // it was interrupted behind its last step
+			g.said = 0
+		}
 	default:
 		g.Fatalf("%d complete runs, and %d were known", len(complete), len(g.runs))
 	}

@@ -300,7 +300,9 @@ func (c *Copier) frame(out io.Writer, f *frame) error {
 	case kindTransaction:
 		c.txs++
 	case kindBase:
-		c.base = max(c.base, f.newest())
+		if c.c.tid == c.header.Horizon { // else it belongs to a later transaction
+			c.base = max(c.base, f.newest())
+		}
 	}
 	c.c.pass(f)
 	c.last = f.frameHeader
