@@ -79,9 +79,8 @@ func (f *frame) writer(off int64) (tid storage.TID, time int64, ok bool) {
 	return storage.TID(le.Uint64(f.meta[i*baseEntrySize:])), int64(le.Uint64(f.meta[i*baseEntrySize+8:])), true
 }
 
-// newest is the time of the newest state in a base frame, or of the frame.
-func (f *frame) newest() int64 {
-	t := f.time
+// newest is the time of the newest state in a base frame.
+func (f *frame) newest() (t int64) {
 	for b := f.meta; len(b) >= baseEntrySize; b = b[baseEntrySize:] {
 		t = max(t, int64(binary.LittleEndian.Uint64(b[8:])))
 	}

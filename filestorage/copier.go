@@ -296,13 +296,16 @@ func (c *Copier) frame(out io.Writer, f *frame) error {
 	if _, err := out.Write(b); err != nil {
 		return err
 	}
-	switch f.kind {
-	case kindTransaction:
+	switch {
+	case f.kind == kindTransaction:
 		c.txs++
-	case kindBase:
-		if c.c.tid == c.header.Horizon { // else it belongs to a later transaction
-			c.base = max(c.base, f.newest())
-		}
+	case c.c.tid == c.header.Horizon && f.kind == kindBase: // a later one belongs to a transaction
+		c.base = max(c.base, f.newest())
+	}
+	if f.pos == headerSize && c.header.Horizon > 0 {
+		// The time of the horizon itself: its id, unless the clock was wrong; and
+		// no later than what a pack has written first.
+		c.base = max(c.base, min(int64(c.header.Horizon), f.time))
 	}
 	c.c.pass(f)
 	c.last = f.frameHeader
