@@ -1,7 +1,6 @@
 package filestorage
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -29,6 +28,7 @@ type Copier struct {
 	behind  error // what is wrong behind the end of what is copied
 	damaged func(oid storage.OID, pos storage.Position, reason string) error
 	release func()
+	alone   bool // no goroutines
 }
 
 // Point is the end of a frame, with what the next frame must fit to. A file
@@ -58,12 +58,8 @@ func (l *Limit) passed(h *frameHeader) bool {
 	return h.kind == kindTransaction && (l.TID > 0 && h.tid > l.TID || !l.Time.IsZero() && h.time > l.Time.UnixMicro())
 }
 
-// copierWindow is how much of the file is read at once, and copierBuffer how
-// much is written at once.
-const (
-	copierWindow = 1 << 20
-	copierBuffer = 256 << 10
-)
+// copierWindow is how much of the file is read at once.
+const copierWindow = 256 << 10
 
 func newCopier(path string, h Header, src io.ReaderAt, end int64) *Copier {
 	win := &window{file: src, size: end, least: copierWindow}
@@ -124,7 +120,7 @@ func (s *Storage) Copier(ctx context.Context, whole bool) (_ *Copier, err error)
 		return nil, behind
 	}
 	c := newCopier(s.path, sn.l.header, sn.l.file, sn.end)
-	c.behind, c.damaged = behind, sn.l.damaged
+	c.behind, c.damaged, c.alone = behind, sn.l.damaged, s.opts.Foreground
 	c.release = func() { sn.Release(); s.leave() }
 	return c, nil
 }
@@ -184,14 +180,23 @@ func (c *Copier) Continue(p Point) (bool, error) {
 }
 
 // Copy writes what comes before the limit, from where the copy stands. done
-// is false if Limit.Bytes has ended it and there is more. progress, if not
-// nil, is called now and then with bytes done and in all. After an error Point
-// tells how far everything was in order; less may have been written. Errors:
+// is false if Limit.Bytes has ended it and there is more. w is written to on
+// another goroutine, which ends before Copy does. progress, if not nil, is
+// called now and then with bytes done and in all. After an error Point tells
+// how far everything was in order; less may have been written. Errors:
 // *storage.CorruptError, storage.ErrRewound (another history was copied over
 // the file meanwhile), storage.ErrPacked and ErrNotFound (nothing is as old as
 // the limit), the context's, those of w.
 func (c *Copier) Copy(ctx context.Context, w io.Writer, to Limit, progress func(done, total int64)) (done bool, err error) {
-	out := bufio.NewWriterSize(w, copierBuffer)
+	out := &behind{w: w, alone: c.alone}
+	done, err = c.copy(ctx, out, to, progress)
+	if closeErr := out.close(err != nil); err == nil {
+		err = closeErr
+	}
+	return done && err == nil, err
+}
+
+func (c *Copier) copy(ctx context.Context, out io.Writer, to Limit, progress func(done, total int64)) (done bool, err error) {
 	begin := c.c.pos
 	if !c.begun {
 		begin = 0
@@ -205,17 +210,14 @@ func (c *Copier) Copy(ctx context.Context, w io.Writer, to Limit, progress func(
 			return false, err
 		}
 		if to.TID > 0 && c.c.tid == to.TID && c.txs > 0 { // what follows may be damaged
-			return true, out.Flush()
+			return true, nil
 		}
 		f, err := c.head()
 		if err != nil {
 			return false, err
 		}
 		if to.passed(&f.frameHeader) {
-			if err := c.reaches(to); err != nil {
-				return false, err
-			}
-			return true, out.Flush()
+			return true, c.reaches(to)
 		}
 		if err := c.frame(out, &f); err != nil {
 			return false, err
@@ -224,16 +226,13 @@ func (c *Copier) Copy(ctx context.Context, w io.Writer, to Limit, progress func(
 			progress(c.c.pos, c.End())
 		}
 		if to.Bytes > 0 && c.c.pos-begin >= to.Bytes && !c.ended() {
-			return false, out.Flush()
+			return false, nil
 		}
 	}
 	if c.behind != nil && (c.c.tid != to.TID || c.txs == 0) {
 		return false, c.behind
 	}
-	if err := c.reaches(to); err != nil {
-		return false, err
-	}
-	return true, out.Flush()
+	return true, c.reaches(to)
 }
 
 func (c *Copier) ended() bool { return c.c.pos >= c.End() }
