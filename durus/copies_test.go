@@ -146,7 +146,7 @@ func TestPlainCopies(t *testing.T) {
 			}
 		}
 		if !slices.Equal(log.tids, want) {
-			t.Fatalf("copy %d behind %s: %d transactions, want %d", i, log.horizon, len(log.tids), len(want))
+			t.Fatalf("copy %d behind %s: %v, want %v", i, log.horizon, log.tids, want)
 		}
 	}
 	t.Logf("%d copies while %d transactions were committed", len(logs), len(all))

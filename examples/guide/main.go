@@ -32,6 +32,7 @@ var chapters = []struct {
 	{"Savepoints and large transactions", savepoints},
 	{"Live connections", live},
 	{"Isolation", isolation},
+	{"Backups", backups},
 	{"Checks", checks},
 }
 
