@@ -20,9 +20,10 @@ var allowed = map[string][]string{
 
 	"filestorage": {"storage", "vfs", "vfs/exclusive", "internal/invariant"},
 	"pack":        {"storage", "filestorage", "internal/invariant"},
+	"backup":      {"storage", "filestorage", "vfs", "internal/invariant"},
 	"durus":       {"storage", "vfs", "internal/codec", "internal/collection", "internal/invariant"},
 
-	"cmd/...":          {"durus", "storage", "filestorage", "pack", "vfs", "vfs/posix", "internal/codec", "internal/collection", "cmd/..."},
+	"cmd/...":          {"durus", "storage", "filestorage", "pack", "backup", "vfs", "vfs/posix", "internal/codec", "internal/collection", "cmd/..."},
 	"examples/...":     {"durus"},
 	"examples/backend": {"durus", "vfs"}, // shows how to write a back end
 	"examples/bank":    {"durus", "pack"},
