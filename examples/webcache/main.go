@@ -13,8 +13,9 @@
 // page is stored without waiting for the disk, which is ten times faster and more
 // (go test -bench Get ./examples/webcache). The price: a power cut may take the
 // pages of the last 100 ms. What is left is in order, and killing processes
-// loses nothing. SyncNever would save little beyond that: the sync is nobody's to
-// wait for already.
+// loses nothing. Close waits for the disk, once. SyncNever would save little
+// more, since nobody waits for the syncs of SyncInterval, and could lose all since
+// the last 64 MiB.
 package main
 
 import (
