@@ -25,6 +25,10 @@ func TestMain(m *testing.M) {
 	case os.Args[1] == "perform":
 		os.Exit(perform(os.Args[2], os.Args[3], os.Args[4]))
 	default:
+		go func() {
+			_, _ = io.Copy(io.Discard, os.Stdin) // ends with the test, however that does
+			os.Exit(1)
+		}()
 		main()
 	}
 }
@@ -62,6 +66,7 @@ func TestKilledWorkers(t *testing.T) {
 	}
 	const count, workers, kills = 40, 3, 6
 	t.Setenv(childEnv, "1")
+	t.Setenv("GORACE", "atexit_sleep_ms=0") // else the race detector keeps each job for longer than its lease
 	dir := t.TempDir()
 	path, trace := filepath.Join(dir, "jobs.durus"), filepath.Join(dir, "trace")
 	exe, err := os.Executable()
@@ -85,8 +90,11 @@ func TestKilledWorkers(t *testing.T) {
 	}
 	ended := make(chan end)
 	start := func() *exec.Cmd {
-		c := exec.CommandContext(t.Context(), exe, "-file", path, "work", "-lease", "500ms", "-backoff", "10ms", "-drain")
+		c := exec.CommandContext(t.Context(), exe, "-file", path, "work", "-lease", "1s", "-backoff", "10ms", "-drain")
 		c.Stderr = os.Stderr
+		if _, err := c.StdinPipe(); err != nil {
+			t.Fatal(err)
+		}
 		if err := c.Start(); err != nil {
 			t.Fatal(err)
 		}

@@ -24,6 +24,10 @@ const childEnv = "DURUS_EXAMPLE_SHOP"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(childEnv) != "" {
+		go func() {
+			_, _ = io.Copy(io.Discard, os.Stdin) // ends with the test, however that does
+			os.Exit(1)
+		}()
 		main()
 		return
 	}
@@ -169,6 +173,9 @@ func TestLastTeapots(t *testing.T) {
 	w.Env = append(os.Environ(), childEnv+"=1")
 	letters := &bytes.Buffer{}
 	w.Stdout = letters
+	if _, err := w.StdinPipe(); err != nil {
+		t.Fatal(err)
+	}
 	if err := w.Start(); err != nil {
 		t.Fatal(err)
 	}
