@@ -9,14 +9,13 @@ import (
 )
 
 // write exports all bookmarks of one moment.
-func write(tx *durus.Tx, t durus.Table[int, Bookmark], out io.Writer) error {
+func write(tx *durus.Tx, t durus.Table[int, Bookmark]) (string, error) {
 	all := []*Bookmark{} // [] and not null, if there are none
 	for _, b := range durus.Each(tx, t.All(tx)) {
 		all = append(all, b) // to keep what Load gives is fine, to change it is not
 	}
-	e := json.NewEncoder(out)
-	e.SetIndent("", "\t")
-	return e.Encode(all)
+	text, err := json.MarshalIndent(all, "", "\t")
+	return string(text) + "\n", err
 }
 
 // read reads what write has written, or somebody else in its form.

@@ -98,15 +98,19 @@ func run(ctx context.Context, args []string, in io.Reader, out io.Writer) error 
 	case "rm":
 		return remove(ctx, db, number)
 	}
-	return db.View(ctx, func(tx *durus.Tx) error {
+	// It is printed when the View is over, which would keep old states of the
+	// database as long as somebody reads in a pager.
+	text, err := durus.Result(ctx, db.View, func(tx *durus.Tx) (string, error) {
 		t := durus.Must(shelf.Load(tx)).Bookmarks
 		switch verb {
 		case "tags":
-			return count(tx, t, out)
+			return count(tx, t), nil
 		case "export":
-			return write(tx, t, out)
+			return write(tx, t)
 		default:
-			return list(tx, t, words, out)
+			return list(tx, t, words)
 		}
 	})
+	fmt.Fprint(out, text)
+	return err
 }

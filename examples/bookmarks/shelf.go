@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"maps"
 	"slices"
 	"strings"
@@ -53,10 +52,11 @@ func remove(ctx context.Context, db *durus.DB, number int) error {
 	})
 }
 
-// list prints the bookmarks that have all the tags; the index finds those with
+// list shows the bookmarks that have all the tags; the index finds those with
 // the first one.
-func list(tx *durus.Tx, t durus.Table[int, Bookmark], tags []string, out io.Writer) error {
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+func list(tx *durus.Tx, t durus.Table[int, Bookmark], tags []string) (string, error) {
+	var text strings.Builder
+	w := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
 	line := func(n int, b *Bookmark) {
 		fmt.Fprintf(w, "%d\t%s\t%s\t%s\n", n, b.Added.Local().Format(time.DateOnly), b.URL, strings.Join(b.Tags, " "))
 	}
@@ -64,7 +64,8 @@ func list(tx *durus.Tx, t durus.Table[int, Bookmark], tags []string, out io.Writ
 		for n, b := range durus.Each(tx, t.All(tx)) {
 			line(n, b)
 		}
-		return w.Flush()
+		err := w.Flush()
+		return text.String(), err
 	}
 	for _, ref := range byTag.Equal(tx, t, tags[0]) {
 		b := durus.Must(ref.Load(tx))
@@ -73,21 +74,23 @@ func list(tx *durus.Tx, t durus.Table[int, Bookmark], tags []string, out io.Writ
 		}
 		n, _, err := t.Key(tx, ref)
 		if err != nil {
-			return err
+			return "", err
 		}
 		line(n, b)
 	}
-	return w.Flush()
+	err := w.Flush()
+	return text.String(), err
 }
 
-// count prints each tag, and how many bookmarks have it.
-func count(tx *durus.Tx, t durus.Table[int, Bookmark], out io.Writer) error {
+// count shows each tag, and how many bookmarks have it.
+func count(tx *durus.Tx, t durus.Table[int, Bookmark]) string {
 	counts := map[string]int{}
 	for tag := range byTag.All(tx, t) {
 		counts[tag]++
 	}
+	var text strings.Builder
 	for _, tag := range slices.Sorted(maps.Keys(counts)) {
-		fmt.Fprintf(out, "%4d  %s\n", counts[tag], tag)
+		fmt.Fprintf(&text, "%4d  %s\n", counts[tag], tag)
 	}
-	return nil
+	return text.String()
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -200,17 +201,16 @@ func TestLostLease(t *testing.T) {
 	if other, err := claim(t.Context(), db, "third", time.Minute); err != nil || other != nil {
 		t.Errorf("a leased job was leased: %v, %v", other, err)
 	}
-	if err := settle(t.Context(), db, slow, nil, time.Second); err != errLeaseLost {
+	if err := settle(t.Context(), db, slow, nil, time.Second); !errors.Is(err, errLeaseLost) {
 		t.Errorf("the slow one reports: %v", err)
 	}
 	for i, want := range []error{nil, errLeaseLost} {
-		if err := settle(t.Context(), db, quick, nil, time.Second); err != want {
+		if err := settle(t.Context(), db, quick, nil, time.Second); !errors.Is(err, want) {
 			t.Errorf("report %d of the quick one: %v, want %v", i+1, err, want)
 		}
 	}
-	var out bytes.Buffer
-	if err := status(t.Context(), db, &out); err != nil || out.String() != "0 due, 0 running, 0 later, 1 done, 0 dead\n" {
-		t.Errorf("%v: %s", err, &out)
+	if text, err := status(t.Context(), db); err != nil || text != "0 due, 0 running, 0 later, 1 done, 0 dead\n" {
+		t.Errorf("%v: %s", err, text)
 	}
 }
 
@@ -231,10 +231,9 @@ func TestPoison(t *testing.T) {
 		}
 		time.Sleep(2 * time.Millisecond)
 	}
-	var out bytes.Buffer
 	want := "0 due, 0 running, 0 later, 0 done, 1 dead\ndead after 2 attempts: poison: process 7 has not reported within its lease\n"
-	if err := status(t.Context(), db, &out); err != nil || out.String() != want {
-		t.Errorf("%v: %s", err, &out)
+	if text, err := status(t.Context(), db); err != nil || text != want {
+		t.Errorf("%v: %s", err, text)
 	}
 }
 

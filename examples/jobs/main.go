@@ -95,6 +95,8 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		w.db, w.name, w.out = db, fmt.Sprintf("process %d", os.Getpid()), out
 		return w.loop(ctx)
 	default:
-		return status(ctx, db, out)
+		text, err := status(ctx, db)
+		fmt.Fprint(out, text)
+		return err
 	}
 }

@@ -3,16 +3,16 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"strings"
 	"time"
 
 	"github.com/durusdb/durus/durus"
 )
 
-// status counts the jobs of one moment, in which each of them is somewhere.
-func status(ctx context.Context, db *durus.DB, out io.Writer) error {
-	return db.View(ctx, func(tx *durus.Tx) error {
+// status counts the jobs of one moment, in which each of them is somewhere. It
+// returns what is to be printed, so that no View stays open while a pager waits.
+func status(ctx context.Context, db *durus.DB) (string, error) {
+	return durus.Result(ctx, db.View, func(tx *durus.Tx) (string, error) {
 		q := durus.Must(queue.Load(tx))
 		now := time.Now()
 		var due, later, running int
@@ -26,11 +26,12 @@ func status(ctx context.Context, db *durus.DB, out io.Writer) error {
 				later++
 			}
 		}
-		fmt.Fprintf(out, "%d due, %d running, %d later, %d done, %d dead\n",
+		var text strings.Builder
+		fmt.Fprintf(&text, "%d due, %d running, %d later, %d done, %d dead\n",
 			due, running, later, durus.Must(q.Done.Len(tx)), durus.Must(q.Dead.Len(tx)))
 		for _, j := range durus.Each(tx, q.Dead.All(tx)) {
-			fmt.Fprintf(out, "dead after %d attempts: %s: %s\n", j.Attempts, strings.Join(j.Command, " "), j.Failure)
+			fmt.Fprintf(&text, "dead after %d attempts: %s: %s\n", j.Attempts, strings.Join(j.Command, " "), j.Failure)
 		}
-		return nil
+		return text.String(), nil
 	})
 }

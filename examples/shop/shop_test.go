@@ -239,6 +239,7 @@ func TestForget(t *testing.T) {
 	_, db := newServer(t, filepath.Join(t.TempDir(), "shop.durus"))
 	var left []string
 	if err := db.Update(t.Context(), func(tx *durus.Tx) error {
+		left = nil
 		s := durus.Must(shop.Load(tx))
 		for cookie, age := range map[string]time.Duration{"old": cartsLive + time.Minute, "new": time.Minute} {
 			durus.Must(s.Sessions.Insert(tx, cookie, &Session{Used: time.Now().Add(-age)}))

@@ -98,7 +98,9 @@ func run(ctx context.Context, args []string, out, notes io.Writer) error {
 		}
 		return nil
 	case "stat":
-		return c.stat(ctx, out)
+		text, err := c.stat(ctx)
+		fmt.Fprint(out, text)
+		return err
 	default:
 		return c.keepClean(ctx, *every)
 	}

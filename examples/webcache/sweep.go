@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"time"
 
 	"github.com/durusdb/durus/durus"
@@ -74,11 +73,10 @@ func (c *cache) keepClean(ctx context.Context, every time.Duration) error {
 	}
 }
 
-func (c *cache) stat(ctx context.Context, out io.Writer) error {
-	return c.db.View(ctx, func(tx *durus.Tx) error {
+func (c *cache) stat(ctx context.Context) (string, error) {
+	return durus.Result(ctx, c.db.View, func(tx *durus.Tx) (string, error) {
 		p := durus.Must(pages.Load(tx))
-		_, err := fmt.Fprintf(out, "%d entries with %d bytes, in a file of %d bytes\n",
-			durus.Must(p.Entries.Len(tx)), durus.Must(p.Size.Value(tx)), c.db.Stats().End)
-		return err
+		return fmt.Sprintf("%d entries with %d bytes, in a file of %d bytes\n",
+			durus.Must(p.Entries.Len(tx)), durus.Must(p.Size.Value(tx)), c.db.Stats().End), nil
 	})
 }
