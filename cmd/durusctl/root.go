@@ -17,6 +17,7 @@ type app struct {
 	err   io.Writer     // notes and progress
 	json  bool
 	color bool // out is a terminal that shows bold and colors
+	width int  // columns of out; 0: no terminal, any number
 
 	// running is set when arguments and flags were accepted: an error before
 	// is one of usage, wherever in cobra it comes from.
@@ -29,6 +30,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		out:   bufio.NewWriter(stdout),
 		err:   stderr,
 		color: isTerminal(stdout) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb",
+		width: widthOf(stdout),
 	}
 	root := a.root()
 	root.SetArgs(args)
@@ -72,6 +74,10 @@ func (a *app) root() *cobra.Command {
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print JSON, with ids as strings")
 	root.AddCommand(
 		a.inspectCommand(),
+		a.censusCommand(),
+		a.refsCommand(),
+		a.referrersCommand(),
+		a.pathCommand(),
 		a.verifyCommand(),
 		a.logCommand(),
 		a.tailCommand(),

@@ -21,7 +21,8 @@ func (a *app) printFacts(f facts) {
 	}
 }
 
-// table has a header and rows. Columns named in right are numbers.
+// table has a header and rows. Columns named in right are numbers; the others are
+// cut where the terminal is too narrow.
 type table struct {
 	header []string
 	right  map[int]bool
@@ -37,9 +38,11 @@ func (a *app) printTable(t *table) {
 			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
 		}
 	}
+	fit(widths, t.right, a.width)
 	line := func(row []string) string {
 		cells := make([]string, len(row))
 		for i, cell := range row {
+			cell = cut(cell, widths[i])
 			if t.right[i] {
 				cells[i] = strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell)) + cell
 			} else {
