@@ -78,6 +78,7 @@ func (a *app) root() *cobra.Command {
 		a.refsCommand(),
 		a.referrersCommand(),
 		a.pathCommand(),
+		a.graphCommand(),
 		a.verifyCommand(),
 		a.logCommand(),
 		a.tailCommand(),
