@@ -45,7 +45,7 @@ func (a *app) graphCommand() *cobra.Command {
 	var q graphQuery
 	var format string
 	cmd := fileArgs(&cobra.Command{
-		Use:   "graph FILE [--root OID] [--depth N] [--limit N] [--format dot|svg|html]",
+		Use:   "graph FILE [--root OID] [--depth N] [--limit N] [--format NAME]",
 		Short: "A picture of objects and references",
 		Long: `Draw the objects that a root leads to, nearest first, and their references: as
 text for Graphviz (dot), as a picture for print (svg), or as a page to look
@@ -79,9 +79,9 @@ text, to, weak), more (rows left out), and history as --format html has it.`,
 			return a.graph(cmd.Context(), args[0], q)
 		},
 	}, 0)
-	cmd.Flags().StringVar(&q.root, "root", "", "begin at this object, by `OID` or root name, not at the root directory")
+	cmd.Flags().StringVar(&q.root, "root", "", "begin at this object, by `OID` or root name")
 	cmd.Flags().IntVar(&q.depth, "depth", -1, "follow references at most `N` steps")
-	cmd.Flags().IntVar(&q.limit, "limit", 0, "draw at most `N` objects; 0: 200 as dot, 60 as svg, 2000 as html")
+	cmd.Flags().IntVar(&q.limit, "limit", 0, "at most `N` objects; 0: dot 200, svg 60, html 2000")
 	cmd.Flags().StringVar(&format, "format", "dot", "`NAME` of the format: dot, svg, html")
 	cmd.Flags().Lookup("depth").DefValue = "any"
 	cmd.Flags().Lookup("limit").DefValue = "0"

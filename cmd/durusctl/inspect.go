@@ -26,14 +26,15 @@ on the disk.
 
 With OID, or the name of a root: the state of that object as readable data,
 without its Go type; what it refers to, and the transactions that wrote it, the
-newest first. A container shows its first entries, not its nodes. --depth follows
-references so many steps; each object is shown once. Long values are cut.
+newest first. A container shows its first entries, not its nodes. --depth
+follows references so many steps; each object is shown once. Long values are
+cut.
 
-With --json an object has oid, class, version, position, size, payload_size, value,
-strong, weak, transaction, revisions, and for a container also container, with
-kind, keys, length, more and entries: [key, value] pairs, the values of a List,
-the keys of a Set. --depth adds followed: what was found, each with oid, class and
-value.`,
+With --json an object has oid, class, version, position, size, payload_size,
+value, strong, weak, transaction, revisions, and for a container also container,
+with kind, keys, length, more and entries: [key, value] pairs, the values of a
+List, the keys of a Set. --depth adds followed: what was found, each with oid,
+class and value.`,
 		Example: `  durusctl inspect bank.durus
   durusctl inspect bank.durus bank --depth 2
   durusctl inspect bank.durus 17 --json`,

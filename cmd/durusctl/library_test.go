@@ -33,6 +33,7 @@ type library struct {
 	Shelf   durus.Set[durus.Ref[book]]
 	Loans   durus.Counter
 	Readers durus.Table[string, reader]
+	Guest   durus.Ref[reader]
 }
 
 type reader struct {
@@ -113,8 +114,17 @@ func makeLibrary(path, arg string) error {
 			return err
 		}
 		h.Name = hostileName
-		_, err = durus.Add(tx, &reader{Name: "nobody knows me"})
+		lib.Guest, err = durus.Add(tx, &reader{Name: "soon forgotten"})
 		return err
 	})
+	if err == nil {
+		err = db.Update(ctx, func(tx *durus.Tx) error {
+			lib, err := theLibrary.Edit(tx)
+			if err == nil {
+				lib.Guest = durus.Ref[reader]{}
+			}
+			return err
+		})
+	}
 	return errors.Join(err, db.Close())
 }

@@ -16,11 +16,11 @@ func (a *app) pathCommand() *cobra.Command {
 	return objectArgs(&cobra.Command{
 		Use:   "path FILE OID [--json]",
 		Short: "Why an object is alive: the way to it from a root",
-		Long: `The shortest chain of strong references that leads from a root to an object, with
-the fields that hold them; nodes of containers are left out. An object that
-nothing leads to is removed by the next pack: that is told, and the exit code is 6
-as for one that does not exist. Memory is some 40 bytes for each object that is
-nearer to the roots.
+		Long: `The shortest chain of strong references that leads from a root to an object,
+with the fields that hold them; nodes of containers are left out. An object that
+nothing leads to is removed by the next pack: that is told, and the exit code is
+6 as for one that does not exist. Memory is some 40 bytes for each object that
+is nearer to the roots.
 
 With --json: oid, class, reachable, root (its name) and steps, each with oid,
 class and the field of the step before that leads to it.`,

@@ -20,8 +20,8 @@ func (a *app) referrersCommand() *cobra.Command {
 		Long: `The references to an object, one a line, with the object that holds each and its
 field. All objects of the database are read once for that, whether anything
 leads to them or not; memory does not grow with their number. A reference in a
-node of a container is shown as the container's. A root's name may stand in place
-of OID.
+node of a container is shown as the container's. A root's name may stand in
+place of OID.
 
 With --json each is one line: oid, class, field, weak, and node, the node of the
 container that holds the reference.`,

@@ -16,12 +16,12 @@ func (a *app) refsCommand() *cobra.Command {
 		Use:   "refs FILE OID [-n N] [--json]",
 		Short: "What an object refers to",
 		Long: `The references of an object, one a line, with the field that holds each: strong
-ones, which keep an object alive, and weak ones. Of a container they are those of
-its entries, with their keys, not those of its nodes. A root's name may stand in
-place of OID.
+ones, which keep an object alive, and weak ones. Of a container they are those
+of its entries, with their keys, not those of its nodes. A root's name may stand
+in place of OID.
 
-With --json each is one line: oid, class, field, weak, and missing if there is no
-such object (any more).`,
+With --json each is one line: oid, class, field, weak, and missing if there is
+no such object (any more).`,
 		Example: `  durusctl refs bank.durus 17
   durusctl refs bank.durus bank --json | jq -r .oid`,
 		RunE: func(cmd *cobra.Command, args []string) error {

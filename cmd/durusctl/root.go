@@ -22,6 +22,7 @@ type app struct {
 	// running is set when arguments and flags were accepted: an error before
 	// is one of usage, wherever in cobra it comes from.
 	running bool
+	command string // that runs, for messages
 }
 
 // run executes one command line and returns the exit code.
@@ -66,7 +67,7 @@ func (a *app) root() *cobra.Command {
 			}
 			return usageError{text, cmd.CommandPath()}
 		},
-		PersistentPreRun: func(*cobra.Command, []string) { a.running = true },
+		PersistentPreRun: func(cmd *cobra.Command, _ []string) { a.running, a.command = true, cmd.CommandPath() },
 	}
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetUsageTemplate(usageTemplate)
@@ -88,9 +89,11 @@ func (a *app) root() *cobra.Command {
 		a.packCommand(),
 		a.indexCommand(),
 		a.versionCommand(),
+		a.manCommand(),
 	)
 	root.SetHelpCommand(helpCommand())
 	root.InitDefaultCompletionCmd()
+	group(root)
 	for _, c := range root.Commands() {
 		if c.Name() == "completion" {
 			c.Short = "Write a completion script for a shell"
@@ -100,34 +103,12 @@ func (a *app) root() *cobra.Command {
 	return root
 }
 
-// usageTemplate is cobra's, in half as many lines, and with exit codes where
-// everybody looks first.
-const usageTemplate = `Usage:
-  {{if .Runnable}}{{if .HasParent}}{{.UseLine}}{{else}}{{.Use}}{{end}}{{else}}{{.CommandPath}} COMMAND{{end}}
-{{- if .HasAvailableSubCommands}}
-
-Commands:
-{{- range .Commands}}{{if or .IsAvailableCommand (eq .Name "help")}}
-  {{rpad .Name .NamePadding}} {{.Short}}{{end}}{{end}}{{end}}
-{{- if .HasExample}}
-
-Examples:
-{{.Example}}{{end}}
-{{- if or .HasAvailableLocalFlags .HasAvailableInheritedFlags}}
-
-Flags:
-{{.Flags.FlagUsages | trimTrailingWhitespaces}}{{end}}
-{{- if not .HasParent}}
-
-Exit codes: 0 ok, 1 failed, 2 usage, 3 problems found, 4 not a durus file or too
-new, 5 locked or timed out, 6 not found, 130 interrupted.{{end}}
-`
-
 // helpCommand is cobra's, but for a wrong topic being an error.
 func helpCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "help [COMMAND]",
-		Short: "Tell about a command",
+		Use:     "help [COMMAND]",
+		Short:   "Tell about a command",
+		GroupID: otherGroup,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			topic, rest, err := cmd.Root().Find(args)
 			if err != nil || topic == nil || len(rest) > 0 {

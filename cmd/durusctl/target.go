@@ -38,7 +38,8 @@ func (v *view) roots() ([]root, error) {
 	return list, nil
 }
 
-// target is the object that an argument names: by its id, or by the name of a root.
+// target is the object that an argument names: by its id, which need not be there,
+// or by the name of a root, which must.
 func (v *view) target(arg string) (storage.OID, error) {
 	oid, notID := storage.ParseOID(arg)
 	if notID == nil {
@@ -62,7 +63,7 @@ func (v *view) target(arg string) (storage.OID, error) {
 			has += fmt.Sprintf(" and %d more", n)
 		}
 	}
-	return 0, explain(storage.ErrNotFound, fmt.Sprintf("%s has no root %q: %s", v.path, arg, has))
+	return 0, usageError{fmt.Sprintf("%q is not an object id, nor the name of a root of %s: %s", arg, v.path, has), v.command}
 }
 
 // checkTarget refuses what names no object of any database.

@@ -17,6 +17,7 @@ const rootOID storage.OID = 1
 // view is one state of a database, and what is needed to tell about it.
 type view struct {
 	path    string
+	command string // that looks
 	st      *filestorage.Storage
 	snap    storage.Snapshot
 	damage  error // the file cannot be read to its end: what is behind is missing
@@ -29,7 +30,7 @@ func (a *app) view(ctx context.Context, path string) (*view, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := &view{path: path, st: st, classes: make(map[storage.ClassID]string)}
+	v := &view{path: path, command: a.command, st: st, classes: make(map[storage.ClassID]string)}
 	if v.snap, v.damage, err = st.Examine(ctx); err != nil {
 		return nil, errors.Join(err, st.Close())
 	}

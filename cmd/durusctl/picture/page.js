@@ -91,7 +91,8 @@
       if (e.from === e.to) continue;
       const dx = e.to.x - e.from.x, dy = e.to.y - e.from.y, d = Math.hypot(dx, dy) || 1;
       const few = Math.min(e.from.out.length + e.from.into.length, e.to.out.length + e.to.into.length) || 1;
-      const f = (d - 70 - e.from.r - e.to.r) / d * 0.5 / Math.sqrt(few) * (e.row.weak ? 0.3 : 1);
+      const rest = 60 + e.from.r + e.to.r + 11 * Math.sqrt(Math.max(0, Math.max(e.from.out.length, e.to.into.length) - 4));
+      const f = (d - rest) / d * 0.5 / Math.sqrt(few) * (e.row.weak ? 0.3 : 1);
       e.from.vx += dx * f; e.from.vy += dy * f; e.to.vx -= dx * f; e.to.vy -= dy * f;
     }
     for (const n of nodes) {
@@ -104,7 +105,7 @@
   // The view.
   const canvas = $('map'), ctx = canvas.getContext('2d');
   let scale = 1, ox = 0, oy = 0, w = 0, h = 0, touched = false;
-  let chosen = null, over = null, only = null, held = null, found = null, colors = {};
+  let chosen = null, over = null, only = null, held = null, found = null, kept = null, colors = {};
   const style = () => {
     const s = getComputedStyle(document.documentElement);
     for (const c of ['back', 'text', 'dim', 'wire', 'mark', 'panel']) colors[c] = s.getPropertyValue('--' + c).trim();
@@ -120,13 +121,17 @@
     if (!nodes.length) return;
     let x0 = Infinity, y0 = Infinity, x1 = -Infinity, y1 = -Infinity;
     for (const n of nodes) { x0 = Math.min(x0, n.x - n.r); y0 = Math.min(y0, n.y - n.r); x1 = Math.max(x1, n.x + n.r); y1 = Math.max(y1, n.y + n.r); }
-    const room = $('panel').hidden ? w : Math.max(w / 2, w - 420);
-    scale = Math.min(2, (room - 80) / (x1 - x0 + 1), (h - 80) / (y1 - y0 + 1));
-    ox = room / 2 - scale * (x0 + x1) / 2; oy = h / 2 - scale * (y0 + y1) / 2;
+    const room = $('panel').hidden ? w : Math.max(w / 2, w - 420), top = $('notes').offsetHeight;
+    scale = Math.min(2, (room - 80) / (x1 - x0 + 1), (h - top - 90) / (y1 - y0 + 1));
+    ox = room / 2 - scale * (x0 + x1) / 2; oy = (h + top) / 2 - scale * (y0 + y1) / 2;
   }
+  function center(n) {
+    ox = Math.max(w / 2, w - 420) / 2 - scale * n.x; oy = h / 2 - scale * n.y;
+  }
+  function moveBy(dx, dy) { ox += dx; oy += dy; touched = true; kept = null; draw(); }
   function zoom(by, x, y) {
     const s = Math.min(8, Math.max(0.02, scale * by));
-    ox = x - (x - ox) * s / scale; oy = y - (y - oy) * s / scale; scale = s; touched = true;
+    ox = x - (x - ox) * s / scale; oy = y - (y - oy) * s / scale; scale = s; touched = true; kept = null;
     draw();
   }
   const shown = n => (!only || n.o.class === only) && (!found || found.has(n));
@@ -194,7 +199,8 @@
   let awake = false;
   function settle() {
     for (const end = performance.now() + 12; performance.now() < end && heat > 0.02;) step();
-    if (!touched) fit();
+    if (kept) center(kept);
+    else if (!touched) fit();
     draw();
     awake = heat > 0.02;
     if (awake) requestAnimationFrame(settle);
@@ -211,7 +217,7 @@
     return b;
   };
   function choose(n, go) {
-    chosen = n; over = null;
+    chosen = n; over = kept = null;
     const p = $('panel');
     p.hidden = !n;
     p.replaceChildren();
@@ -244,7 +250,7 @@
         p.append(ol);
       }
       p.scrollTop = 0;
-      if (go) { const room = Math.max(w / 2, w - 420); scale = Math.max(scale, 0.8); ox = room / 2 - scale * n.x; oy = h / 2 - scale * n.y; touched = true; }
+      if (go) { scale = Math.max(scale, 0.8); kept = n; center(n); }
     }
     history.replaceState(null, '', n ? '#' + n.o.id : location.pathname + location.search);
     draw();
@@ -299,7 +305,7 @@
       const other = [...fingers].find(f => f[0] !== e.pointerId)[1];
       zoom(Math.hypot(x - other[0], y - other[1]) / (Math.hypot(last[0] - other[0], last[1] - other[1]) || 1), (x + other[0]) / 2, (y + other[1]) / 2);
     } else if (held && moved > 4) { held.x += dx / scale; held.y += dy / scale; wake(0.06); touched = true; }
-    else if (!held) { ox += dx; oy += dy; touched = true; }
+    else if (!held) moveBy(dx, dy);
     fingers.set(e.pointerId, [x, y]);
     draw();
   });
@@ -312,7 +318,7 @@
   canvas.addEventListener('pointercancel', release);
   canvas.addEventListener('pointerleave', () => { if (over && !fingers.size) { over = null; draw(); } });
   canvas.addEventListener('wheel', e => { e.preventDefault(); zoom(Math.exp(-e.deltaY * (e.deltaMode ? 0.05 : 0.0015)), ...at(e)); }, { passive: false });
-  const all = () => { touched = false; fit(); draw(); };
+  const all = () => { touched = false; kept = null; fit(); draw(); };
   $('in').onclick = () => zoom(1.4, w / 2, h / 2);
   $('out').onclick = () => zoom(1 / 1.4, w / 2, h / 2);
   $('fit').onclick = all;
@@ -324,7 +330,7 @@
     else if (e.key === '+' || e.key === '=') zoom(1.4, w / 2, h / 2);
     else if (e.key === '-') zoom(1 / 1.4, w / 2, h / 2);
     else if (e.key === '0') all();
-    else if (pan && e.target === canvas) { ox += pan[0]; oy += pan[1]; touched = true; draw(); }
+    else if (pan && e.target === canvas) moveBy(...pan);
   });
 
   // The rest of the page.

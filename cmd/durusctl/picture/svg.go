@@ -103,7 +103,7 @@ func (p *painter) wire(w *wire) {
 	switch {
 	case w.from.x == w.to.x: // of one column, or itself: around the right side
 		tx += w.to.w
-		out := max(x, tx) + gap/2
+		out := max(x, tx) + 14 + min(math.Abs(ty-y)/12, gap-22) // not all in one line
 		p.f("C%s %s %s %s %s %s", num(out), num(y), num(out), num(ty), num(tx), num(ty))
 	case w.to.x < w.from.x:
 		tx += w.to.w
