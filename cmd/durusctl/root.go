@@ -35,7 +35,6 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	root := a.root()
 	root.SetArgs(args)
-	root.SetOut(a.out)
 	root.SetErr(stderr)
 	cmd, err := root.ExecuteContextC(ctx)
 	if err != nil && !a.running {
@@ -69,6 +68,7 @@ func (a *app) root() *cobra.Command {
 		},
 		PersistentPreRun: func(cmd *cobra.Command, _ []string) { a.running, a.command = true, cmd.CommandPath() },
 	}
+	root.SetOut(a.out) // before the completion command is made, which remembers it
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetUsageTemplate(usageTemplate)
 	root.SuggestionsMinimumDistance = 2
