@@ -11,11 +11,12 @@ import (
 func (g *Graph) DOT(to io.Writer) error {
 	w := bufio.NewWriter(to)
 	colors := g.palette()
-	fmt.Fprintf(w, "digraph durus {\n  label=<%s>; labelloc=t; rankdir=LR; nodesep=0.25; ranksep=0.7;\n", markup(g.Title))
-	fmt.Fprint(w, "  graph [fontname=\"Helvetica\"]; node [shape=plain, fontname=\"Courier\", fontsize=10]; edge [color=\"#444444\", arrowsize=0.6];\n")
+	fmt.Fprintf(w, "digraph durus {\n  label=<<B>%s</B>", markup(g.Title))
 	for _, note := range g.Notes {
-		fmt.Fprintf(w, "  // %s\n", clean(note))
+		fmt.Fprintf(w, "<BR/>%s", markup(note))
 	}
+	fmt.Fprint(w, ">; labelloc=t; rankdir=LR; nodesep=0.25; ranksep=0.7;\n")
+	fmt.Fprint(w, "  graph [fontname=\"Helvetica\"]; node [shape=plain, fontname=\"Courier\", fontsize=10]; edge [color=\"#444444\", arrowsize=0.6];\n")
 	list := cards(g)
 	number := make(map[*card]int, len(list))
 	for i, c := range list {

@@ -65,16 +65,14 @@ func (g *Graph) cleaned() *Graph {
 		c.Notes[i] = clean(n)
 	}
 	for i, o := range g.Objects {
-		o.Class, o.About = clean(o.Class), clean(o.About)
+		o.ID, o.Class, o.About = clean(o.ID), clean(o.Class), clean(o.About)
 		rows := make([]Row, len(o.Rows))
 		for j, r := range o.Rows {
-			r.Name, r.Text = clean(r.Name), clean(r.Text)
-			rows[j] = r
+			rows[j] = Row{clean(r.Name), clean(r.Text), clean(r.To), r.Weak}
 		}
 		history := make([]Revision, len(o.History))
 		for j, r := range o.History {
-			r.User, r.Description = clean(r.User), clean(r.Description)
-			history[j] = r
+			history[j] = Revision{clean(r.TID), clean(r.Time), clean(r.User), clean(r.Description)}
 		}
 		o.Rows, o.History = rows, history
 		c.Objects[i] = o
