@@ -50,6 +50,7 @@
   // Forces: references pull, all objects push each other away. A quadtree stands
   // for those that are far (Barnes and Hut).
   let heat = 1;
+  const push = nodes.length < 150 ? 3000 : 1500; // room for labels
   function tree() {
     let x0 = Infinity, y0 = Infinity, x1 = -Infinity, y1 = -Infinity;
     for (const n of nodes) { x0 = Math.min(x0, n.x); y0 = Math.min(y0, n.y); x1 = Math.max(x1, n.x); y1 = Math.max(y1, n.y); }
@@ -82,7 +83,7 @@
         let d2 = dx * dx + dy * dy;
         if (c.k && c.s * c.s > 0.7 * d2) { stack.push(...c.k); continue; }
         if (d2 < 1) { dx = Math.cos(n.i); dy = Math.sin(n.i); d2 = 1; }
-        const f = Math.min(1500 * c.m / d2, 300) / Math.sqrt(d2);
+        const f = Math.min(push * c.m / d2, 300) / Math.sqrt(d2);
         n.vx += dx * f; n.vy += dy * f;
       }
       n.vx -= 0.01 * n.x; n.vy -= 0.01 * n.y;
@@ -143,11 +144,12 @@
     const focus = over || chosen, near = new Set(focus ? [focus] : []);
     if (focus) { for (const e of focus.out) near.add(e.to); for (const e of focus.into) near.add(e.from); }
     const sx = n => ox + scale * n.x, sy = n => oy + scale * n.y, size = n => Math.max(2, n.r * Math.min(1.4, Math.max(scale, 0.25)));
+    const thin = Math.min(1, Math.max(0.15, 600 / edges.length)); // many wires would hide each other
     for (const hot of [false, true]) for (const e of edges) {
       if ((focus !== null && (e.from === focus || e.to === focus)) !== hot) continue;
       const x0 = sx(e.from), y0 = sy(e.from), x1 = sx(e.to), y1 = sy(e.to);
       if (Math.max(x0, x1) < 0 || Math.min(x0, x1) > w || Math.max(y0, y1) < 0 || Math.min(y0, y1) > h) continue;
-      ctx.globalAlpha = hot ? 1 : (shown(e.from) && shown(e.to) ? (focus ? 0.25 : 0.65) : 0.07);
+      ctx.globalAlpha = hot ? 1 : (shown(e.from) && shown(e.to) ? (focus ? 0.3 : 0.65) * thin : 0.05);
       ctx.strokeStyle = ctx.fillStyle = hot ? colors.mark : colors.wire;
       ctx.lineWidth = hot ? 1.8 : 1;
       ctx.setLineDash(e.row.weak ? [5, 4] : []);

@@ -2,6 +2,7 @@ package picture
 
 import (
 	"bytes"
+	"encoding/json"
 	"encoding/xml"
 	"errors"
 	"flag"
@@ -10,6 +11,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"strings"
 	"testing"
@@ -48,12 +50,15 @@ func family() *Graph {
 	}}
 }
 
-// Each format is held by a golden file; go test -update writes them.
+// What is text is held by golden files; go test -update writes them.
 func TestGolden(t *testing.T) {
 	for _, f := range formats {
 		got := drawn(t, f, family())
 		if again := drawn(t, f, family()); again != got {
 			t.Errorf("%s: the same graph gives another picture", f.name)
+		}
+		if f.name == "html" {
+			continue // all but the data is a file of its own already
 		}
 		name := filepath.Join("testdata", "family."+f.name)
 		if *update {
@@ -124,6 +129,29 @@ func TestPageStandsAlone(t *testing.T) {
 	for _, part := range []string{pageScript, pageStyle} {
 		if !strings.Contains(out, "'"+hash(part)+"'") || !strings.Contains(out, ">"+part+"</") {
 			t.Error("the policy does not fit what is in the page")
+		}
+	}
+}
+
+// The data of a page is the graph and its colors.
+func TestPageData(t *testing.T) {
+	out := drawn(t, formats[2], family())
+	_, data, _ := strings.Cut(out, `id="data">`)
+	data, _, _ = strings.Cut(data, "</script>")
+	var got struct {
+		Graph
+		Colors map[string]string `json:"colors"`
+	}
+	if err := json.Unmarshal([]byte(data), &got); err != nil {
+		t.Fatal(err)
+	}
+	want := family().cleaned()
+	if !reflect.DeepEqual(got.Notes, want.Notes) || len(got.Objects) != len(want.Objects) || got.Objects[3].History[0] != want.Objects[3].History[0] || got.Objects[2].Rows[0] != want.Objects[2].Rows[0] {
+		t.Errorf("the page has %+v, want %+v", got.Graph, want)
+	}
+	for _, o := range got.Objects {
+		if got.Colors[o.Class] == "" {
+			t.Errorf("class %s has no color", o.Class)
 		}
 	}
 }
