@@ -226,16 +226,3 @@ func (a *app) printCensus(j *censusJSON) {
 	t.add("all", number(j.Objects), nodes(j.Nodes), shortSize(j.Bytes), "", "", "", "")
 	a.printTable(&t)
 }
-
-// shortSize is a number of bytes where there is little room.
-func shortSize(n int64) string {
-	if n < 10_000 {
-		return fmt.Sprintf("%d B", n)
-	}
-	f, unit := float64(n), -1
-	for f >= 1024 && unit < 4 {
-		f /= 1024
-		unit++
-	}
-	return fmt.Sprintf("%.1f %ciB", f, "KMGTP"[unit])
-}

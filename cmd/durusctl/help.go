@@ -7,7 +7,7 @@ var commandGroups = []struct {
 	title string
 	names []string
 }{
-	{"Look inside", []string{"inspect", "census", "refs", "referrers", "path", "graph", "log", "tail", "history", "diff", "locks"}},
+	{"Look inside", []string{"inspect", "census", "refs", "referrers", "path", "graph", "log", "tail", "history", "diff", "locks", "top"}},
 	{"Upkeep", []string{"pack", "index", "migrate", "retype", "undo", "backup"}},
 	{"Rescue", []string{"verify", "salvage", "restore", "dump", "load"}},
 	{otherGroup, []string{"completion", "version"}},

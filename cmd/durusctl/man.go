@@ -5,7 +5,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 )
 
 // manCommand is for who packages the program: users have help.
@@ -46,17 +45,7 @@ func (a *app) printManual(c *cobra.Command) {
 			}
 		}
 	}
-	f(".SH OPTIONS")
-	option := func(flag *pflag.Flag) {
-		value, usage := pflag.UnquoteUsage(flag)
-		spelling := "--" + flag.Name
-		if flag.Shorthand != "" {
-			spelling = "-" + flag.Shorthand + ", " + spelling
-		}
-		f(".TP\n.B %s\n%s", roff(strings.TrimSpace(spelling+" "+value)), roff(usage))
-	}
-	c.NonInheritedFlags().VisitAll(option)
-	c.InheritedFlags().VisitAll(option)
+	f(".SH OPTIONS\n.nf\n%s\n.fi", roff(strings.TrimRight(c.Flags().FlagUsages(), "\n")))
 	if c.HasExample() {
 		f(".SH EXAMPLES\n.nf\n%s\n.fi", roff(c.Example))
 	}

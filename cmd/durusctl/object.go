@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/durusdb/durus/filestorage"
 	"github.com/durusdb/durus/internal/codec"
 	"github.com/durusdb/durus/storage"
 )
@@ -22,8 +21,8 @@ type object struct {
 	version   int // of the class, 0 for none
 	strong    []reference
 	weak      []reference
-	revisions []filestorage.Revision // the newest first
-	more      bool                   // there are older ones
+	revisions []storage.Revision // the newest first
+	more      bool               // there are older ones
 }
 
 // objectQuery is what inspect is asked to show of an object.

@@ -4,8 +4,6 @@ import (
 	"io"
 	"os"
 	"strconv"
-	"strings"
-	"unicode/utf8"
 
 	"github.com/durusdb/durus/cmd/durusctl/terminal"
 )
@@ -55,19 +53,4 @@ func fit(widths []int, fixed map[int]bool, width int) {
 		}
 		widths[widest]--
 	}
-}
-
-// cut shortens text to so many characters.
-func cut(s string, width int) string {
-	if utf8.RuneCountInString(s) <= width {
-		return s
-	}
-	n := 0
-	for i := range s {
-		if n == width-1 {
-			return strings.TrimRight(s[:i], " ") + "…"
-		}
-		n++
-	}
-	return s
 }
