@@ -54,7 +54,8 @@ and history. A container is one object, with its first entries in place of its
 nodes. What --depth and --limit leave out is told in the picture.
 
 With --json: title, notes and objects, each with id, class, about, rows (name,
-text, to, weak), more (rows left out), and history as --format html has it.`,
+text, to, weak), more (rows left out), and history and older (there is more of
+it) as --format html has it.`,
 		Example: `  durusctl graph bank.durus --format html >bank.html
   durusctl graph bank.durus --root 17 --depth 2 --format svg >account.svg
   durusctl graph bank.durus | dot -Tpdf >bank.pdf`,
@@ -125,7 +126,7 @@ func (a *app) graph(ctx context.Context, path string, q graphQuery) error {
 	} else if err != nil {
 		return err
 	}
-	s := sketch{view: v, graphQuery: q, level: map[storage.OID]int{start: 0}}
+	s := sketch{view: v, graphQuery: q, level: map[storage.OID]int{start: 0}, writers: make(map[storage.TID]*writer)}
 	s.graph.Title = filepath.Base(path)
 	if q.root != "" {
 		s.graph.Title += ", from " + plain(strings.TrimSpace(q.root))

@@ -16,6 +16,7 @@ import (
 const (
 	maxRowText   = 200 // bytes
 	maxRevisions = 10
+	maxShared    = 20 // objects of one transaction whose history is read
 )
 
 // internalRoots is what the names of roots begin with that belong to durus itself.
@@ -32,6 +33,7 @@ type sketch struct {
 	full       bool // there are references that --limit cuts off
 	hidden     []string
 	unreadable uint64
+	writers    map[storage.TID]*writer
 }
 
 func (s *sketch) draw(ctx context.Context, start storage.OID, bar *progress) error {
@@ -203,19 +205,56 @@ func (s *sketch) find(to storage.OID) {
 	}
 }
 
+// history tells which transactions wrote an object. To read what one says of itself
+// takes as long as its list of objects is: of one that wrote many of the objects
+// here, it is read for the first of them, and the others are not followed further back.
 func (s *sketch) history(o *picture.Object, oid storage.OID) error {
+	pos, err := s.snap.Find(oid)
+	if err != nil {
+		return err
+	}
+	tid, err := s.snap.WrittenBy(oid, pos)
+	if err != nil {
+		return s.unknown(err)
+	}
+	w := s.writers[tid]
+	if w == nil {
+		w = &writer{}
+		s.writers[tid] = w
+	}
+	if w.objects++; w.objects > maxShared {
+		o.Older = true
+		if w.revision.TID != "" {
+			o.History = []picture.Revision{w.revision}
+		}
+		return nil
+	}
 	for r, err := range s.st.Revisions(s.snap, oid) {
-		if errors.Is(err, storage.ErrCorrupt) {
-			s.unreadable++
-			return nil
-		}
 		if err != nil {
-			return err
+			return s.unknown(err)
 		}
-		if len(o.History) == maxRevisions {
+		if o.Older = len(o.History) == maxRevisions; o.Older {
 			break
 		}
 		o.History = append(o.History, picture.Revision{TID: r.TID.String(), Time: timeText(r.Time), User: plain(r.User), Description: plain(r.Description)})
 	}
+	if len(o.History) > 0 {
+		w.revision = o.History[0]
+	}
 	return nil
+}
+
+// unknown is for a history that cannot be read, which is no reason to draw nothing.
+func (s *sketch) unknown(err error) error {
+	if !errors.Is(err, storage.ErrCorrupt) {
+		return err
+	}
+	s.unreadable++
+	return nil
+}
+
+// writer is a transaction that has written objects of the picture.
+type writer struct {
+	objects  int
+	revision picture.Revision
 }

@@ -134,17 +134,21 @@ func (v *view) each(ctx context.Context, bar *progress, f func(*storage.Record) 
 		places = places[:0]
 		return ctx.Err()
 	}
-	for p, err := range v.snap.Objects(0) {
-		switch {
-		case errors.Is(err, storage.ErrCorrupt):
-			unreadable++
-			continue
-		case err != nil:
-			return unreadable, err
-		}
-		if places = append(places, p); len(places) == readAhead {
-			if err := flush(); err != nil {
+	for next, again := storage.OID(0), true; again; {
+		again = false
+		for p, err := range v.snap.Objects(next) {
+			switch {
+			case errors.Is(err, storage.ErrCorrupt): // which ends the sequence: go on behind it
+				unreadable++
+				next, again = p.OID+1, true
+				continue
+			case err != nil:
 				return unreadable, err
+			}
+			if places = append(places, p); len(places) == readAhead {
+				if err := flush(); err != nil {
+					return unreadable, err
+				}
 			}
 		}
 	}

@@ -20,8 +20,9 @@ type Object struct {
 	Class   string     `json:"class"`
 	About   string     `json:"about,omitempty"` // more about it, in a few words
 	Rows    []Row      `json:"rows"`
-	More    int        `json:"more,omitempty"` // rows that were left out
-	History []Revision `json:"history,omitempty"`
+	More    int        `json:"more,omitempty"`    // rows that were left out
+	History []Revision `json:"history,omitempty"` // the newest first
+	Older   bool       `json:"older,omitempty"`   // there may be older ones
 }
 
 // Row is a value in an object.

@@ -250,6 +250,7 @@
         const ol = el('ol');
         for (const t of o.history) ol.append(el('li', {}, t.time.replace('T', ' '), el('div', { className: 'dim', textContent: [t.tid, t.user, t.description].filter(Boolean).join(' · ') })));
         p.append(ol);
+        if (o.older) p.append(el('div', { className: 'dim', textContent: 'Older ones: durusctl history FILE ' + o.id }));
       }
       p.scrollTop = 0;
       if (go) { scale = Math.max(scale, 0.8); kept = n; center(n); }
