@@ -208,6 +208,7 @@ func (a *app) printCensus(j *censusJSON) {
 	t := table{
 		header: []string{"CLASS", "OBJECTS", "NODES", "BYTES", "SHARE", "AVERAGE", "LARGEST", "OID"},
 		right:  map[int]bool{1: true, 2: true, 3: true, 4: true, 5: true, 6: true, 7: true},
+		spare:  []int{5, 2, 6, 7, 4},
 	}
 	number := func(n uint64) string { return strconv.FormatUint(n, 10) }
 	nodes := func(n uint64) string {

@@ -229,7 +229,12 @@ func (a *app) printObject(ctx context.Context, v *view, o *object, q objectQuery
 	}
 
 	fmt.Fprint(a.out, "\n")
-	t := table{header: []string{"REVISION", "TIME", "POSITION", "SIZE", "USER", "DESCRIPTION"}, right: map[int]bool{2: true, 3: true}}
+	t := table{
+		header: []string{"REVISION", "TIME", "POSITION", "SIZE", "USER", "DESCRIPTION"},
+		right:  map[int]bool{2: true, 3: true},
+		whole:  map[int]bool{0: true, 1: true},
+		spare:  []int{2, 3},
+	}
 	for i := range o.revisions {
 		r := &o.revisions[i]
 		t.add(r.TID.String(), timeText(r.Time), strconv.FormatInt(int64(r.Position), 10), strconv.FormatInt(r.Size, 10), plain(r.User), plain(r.Description))

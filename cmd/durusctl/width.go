@@ -27,30 +27,3 @@ func widthOf(w io.Writer) int {
 	}
 	return unknownWidth
 }
-
-// shortest is what is left of a column at least.
-const shortest = 8
-
-// fit makes columns of text narrower, the widest first, until a line of them
-// with two spaces between takes no more than width columns; 0: any number.
-func fit(widths []int, fixed map[int]bool, width int) {
-	if width == 0 {
-		return
-	}
-	excess := 2*(len(widths)-1) - width
-	for _, w := range widths {
-		excess += w
-	}
-	for ; excess > 0; excess-- {
-		widest := -1
-		for i, w := range widths {
-			if !fixed[i] && w > shortest && (widest < 0 || w > widths[widest]) {
-				widest = i
-			}
-		}
-		if widest < 0 {
-			return
-		}
-		widths[widest]--
-	}
-}

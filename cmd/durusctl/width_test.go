@@ -38,6 +38,19 @@ func TestTableFits(t *testing.T) {
 	}
 }
 
+// Columns that are spare go before anything is cut.
+func TestTableDropsColumns(t *testing.T) {
+	var out bytes.Buffer
+	a := &app{out: bufio.NewWriter(&out), width: 24}
+	tab := table{header: []string{"CLASS", "BYTES", "AVERAGE", "TID"}, right: map[int]bool{1: true, 2: true}, whole: map[int]bool{3: true}, spare: []int{2, 1}}
+	tab.add("bank.Account", "12345", "12345", "123456789")
+	a.printTable(&tab)
+	a.out.Flush()
+	if got, want := out.String(), "CLASS         TID\nbank.Account  123456789\n"; got != want {
+		t.Errorf("it prints\n%swant\n%s", got, want)
+	}
+}
+
 func TestWidthOf(t *testing.T) {
 	t.Setenv("COLUMNS", "")
 	if n := widthOf(&bytes.Buffer{}); n != 0 {
