@@ -8,14 +8,20 @@ type card struct {
 	object *Object
 	head   string
 	lines  []line
+	links  []link
 	x, y   float64 // top left corner
 	w, h   float64
 }
 
 type line struct {
 	name, text string
-	to         *card // nil: no reference, or to what is not in the picture
-	weak       bool
+}
+
+// link is a reference to an object in the picture.
+type link struct {
+	line int // from which it begins: of what there is no room for, the last
+	to   *card
+	weak bool
 }
 
 // Measures, in the unit of the picture: a pixel on a screen. The font has a fixed
@@ -46,14 +52,13 @@ func cards(g *Graph) []*card {
 }
 
 // fill chooses the lines. References that are drawn come before others if there
-// is no room for all, in the order that they have.
+// is no room for all. The last line stands for those that are left.
 func (c *card) fill(byID map[string]*card) {
 	o := c.object
 	c.head = short(o.Class, maxHead-columns(o.ID)-1) + "@" + short(o.ID, 16)
 	room := maxLines
-	drawn := func(r Row) bool { return r.To != "" && byID[r.To] != nil }
 	for _, r := range o.Rows {
-		if drawn(r) && room > 0 {
+		if byID[r.To] != nil && room > 0 {
 			room--
 		}
 	}
@@ -62,17 +67,29 @@ func (c *card) fill(byID map[string]*card) {
 	if o.About != "" {
 		c.lines = append(c.lines, line{text: short(o.About, maxHead)})
 	}
+	var hidden []link
 	for _, r := range o.Rows {
 		budget := &others
-		if drawn(r) {
+		to := byID[r.To]
+		if to != nil {
 			budget = &refs
 		}
 		if *budget == 0 {
 			left++
+			if to != nil {
+				hidden = append(hidden, link{to: to, weak: r.Weak})
+			}
 			continue
 		}
 		*budget--
-		c.lines = append(c.lines, line{short(r.Name, maxName), short(r.Text, maxText), byID[r.To], r.Weak})
+		if to != nil {
+			c.links = append(c.links, link{len(c.lines), to, r.Weak})
+		}
+		c.lines = append(c.lines, line{short(r.Name, maxName), short(r.Text, maxText)})
+	}
+	for _, l := range hidden {
+		l.line = len(c.lines)
+		c.links = append(c.links, l)
 	}
 	if left > 0 {
 		c.lines = append(c.lines, line{text: fmt.Sprintf("… and %d more", left)})

@@ -29,15 +29,12 @@ func (g *Graph) DOT(to io.Writer) error {
 		fmt.Fprint(w, "</TABLE>>];\n")
 	}
 	for i, c := range list {
-		for j, l := range c.lines {
-			if l.to == nil {
-				continue
-			}
+		for _, l := range c.links {
 			style := ""
 			if l.weak {
 				style = " [style=dashed]"
 			}
-			fmt.Fprintf(w, "  %s:r%d -> %s:h%s;\n", dotName(i), j, dotName(number[l.to]), style)
+			fmt.Fprintf(w, "  %s:r%d -> %s:h%s;\n", dotName(i), l.line, dotName(number[l.to]), style)
 		}
 	}
 	fmt.Fprint(w, "}\n")

@@ -26,10 +26,9 @@ type vertex struct {
 
 // wire is a drawn reference.
 type wire struct {
-	from, to *card
-	line     int
-	weak     bool
-	bends    []*vertex // on the way, for one that leads back
+	link
+	from  *card
+	bends []*vertex // on the way, for one that leads back
 }
 
 // drawing is a graph with places.
@@ -68,8 +67,8 @@ func (d *drawing) layers() map[*card]*vertex {
 		}
 		of[start] = d.add(start, 0)
 		for queue := []*vertex{of[start]}; len(queue) > 0; queue = queue[1:] {
-			for _, l := range queue[0].card.lines {
-				if l.to != nil && of[l.to] == nil {
+			for _, l := range queue[0].card.links {
+				if of[l.to] == nil {
 					v := d.add(l.to, queue[0].column+1)
 					of[l.to] = v
 					queue = append(queue, v)
@@ -96,11 +95,8 @@ func (d *drawing) add(c *card, column int) *vertex {
 func (d *drawing) connect(of map[*card]*vertex) {
 	bends := 0
 	for _, c := range d.cards {
-		for i, l := range c.lines {
-			if l.to == nil {
-				continue
-			}
-			w := &wire{from: c, to: l.to, line: i, weak: l.weak}
+		for _, l := range c.links {
+			w := &wire{from: c, link: l}
 			d.wires = append(d.wires, w)
 			from, to := of[c], of[l.to]
 			if to.column == from.column {
@@ -206,6 +202,7 @@ func (d *drawing) place() {
 		d.width = x + w
 		x += w + gap
 	}
+	d.width += gap / 2 // for what leads around the right side of the last column
 }
 
 // settle moves the vertices of a column as near to where they want to be as the

@@ -76,8 +76,12 @@ func (p *painter) card(c *card) {
 	p.f(`<text class="h" x="%s" y="%s">%s</text>`, num(c.x+margin), num(c.headY()+4), markup(c.head))
 	for i, l := range c.lines {
 		p.f(`<text x="%s" y="%s">%s</text>`, num(c.x+margin), num(c.lineY(i)+4), markup(l.label()))
-		if l.to != nil {
-			p.f(`<circle cx="%s" cy="%s" r="2"/>`, num(p.port(c, l.to)), num(c.lineY(i)))
+	}
+	dots := make(map[[2]float64]bool)
+	for _, l := range c.links {
+		if at := [2]float64{p.port(c, l.to), c.lineY(l.line)}; !dots[at] {
+			dots[at] = true
+			p.f(`<circle cx="%s" cy="%s" r="2"/>`, num(at[0]), num(at[1]))
 		}
 	}
 	p.f("</g>\n")
