@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -63,7 +62,7 @@ func (a *app) census(ctx context.Context, path string) error {
 		return err
 	}
 	defer v.close()
-	c := census{view: v, lines: make(map[string]*censusLine), whole: make(map[storage.OID]*extent), parts: make(map[storage.OID]bool)}
+	c := census{view: v, lines: make(map[string]*censusLine), whole: make(map[storage.OID]*extent), counters: make(map[storage.OID]int64), parts: make(map[storage.OID]storage.OID)}
 	unreadable, err := v.each(ctx, a.progress("census"), c.add)
 	if err != nil {
 		return err
@@ -81,13 +80,15 @@ func (a *app) census(ctx context.Context, path string) error {
 	return err
 }
 
-// census counts. It keeps a line for each class, and an extent for each
-// container that has more nodes than its head.
+// census counts. It keeps a line for each class, an extent for each container that
+// has more nodes than its head, and the size of each counter: whether a counter is
+// the length of a tree, only the tree tells.
 type census struct {
 	*view
-	lines map[string]*censusLine
-	whole map[storage.OID]*extent
-	parts map[storage.OID]bool // counters of the lengths of trees
+	lines    map[string]*censusLine
+	whole    map[storage.OID]*extent
+	counters map[storage.OID]int64
+	parts    map[storage.OID]storage.OID // counters of the lengths of trees, with the head
 }
 
 // extent is what a container takes, nodes and counters included.
@@ -105,9 +106,18 @@ func (c *census) add(rec *storage.Record) error {
 			c.extent(head).add(size)
 			return nil
 		}
+	case class == collection.ClassCounter:
+		c.counters[rec.OID] = size
+		return nil
 	case collection.IsHead(class):
 		if n, err := collection.Parse(rec.Payload); err == nil && n.Level > 0 {
-			return c.head(rec.OID, class, size, n.Lengths)
+			e := c.extent(rec.OID)
+			e.class = class
+			e.bytes += size
+			for _, counter := range n.Lengths {
+				c.parts[storage.OID(counter)] = rec.OID
+			}
+			return nil
 		}
 	}
 	c.line(class).add(rec.OID, size)
@@ -126,31 +136,6 @@ func (c *census) extent(head storage.OID) *extent {
 func (e *extent) add(size int64) {
 	e.nodes++
 	e.bytes += size
-}
-
-// head takes the counters of a tree, which are objects like others, for a part of it.
-func (c *census) head(oid storage.OID, class string, size int64, counters []uint64) error {
-	e := c.extent(oid)
-	e.class = class
-	e.bytes += size
-	for _, counter := range counters {
-		rec, err := c.read(storage.OID(counter))
-		switch {
-		case errors.Is(err, storage.ErrNotFound), errors.Is(err, storage.ErrCorrupt):
-			continue // verify tells
-		case err != nil:
-			return err
-		}
-		if name := c.class(rec.Class); name == collection.ClassCounter && !c.parts[rec.OID] {
-			c.parts[rec.OID] = true
-			size := filestorage.RecordSize(&rec)
-			e.add(size)
-			l := c.line(name)
-			l.Objects-- // it was counted, or will be: below 0 is for a while only
-			l.Bytes -= size
-		}
-	}
-	return nil
 }
 
 func (c *census) line(spelling string) *censusLine {
@@ -173,6 +158,13 @@ func (l *censusLine) add(oid storage.OID, size int64) {
 
 // result adds up.
 func (c *census) result() *censusJSON {
+	for oid, size := range c.counters {
+		if head, ok := c.parts[oid]; ok {
+			c.whole[head].add(size)
+		} else {
+			c.line(collection.ClassCounter).add(oid, size)
+		}
+	}
 	for oid, e := range c.whole {
 		if e.class == "" { // nodes whose head is gone, as long as no pack has removed them
 			l := c.line(collection.ClassNode)
@@ -186,9 +178,6 @@ func (c *census) result() *censusJSON {
 	}
 	j := &censusJSON{Classes: []censusLine{}}
 	for _, l := range c.lines {
-		if l.Objects == 0 {
-			continue // counters, all of which are parts of trees
-		}
 		l.Average = l.Bytes / int64(l.Objects)
 		j.Objects += l.Objects
 		j.Nodes += l.Nodes
