@@ -53,6 +53,7 @@ type Storage struct {
 
 	queue   queue
 	lease   lease
+	news    news
 	syncing sync.Mutex   // held by the one background sync
 	packing atomic.Bool  // a pack of this handle runs; set by compare-and-swap
 	looked  atomic.Int64 // when the path was last compared with the open file, ns
@@ -253,7 +254,13 @@ func (s *Storage) look(ctx context.Context, l *lineage, writable bool) error {
 			return fmt.Errorf("durus: lock file of %s: %w", s.path, err)
 		}
 		if l.noteIncarnation() {
-			return s.warmUp(ctx, l, writable)
+			if err := s.warmUp(ctx, l, writable); err != nil {
+				return err
+			}
+			st, err = l.refresh() // by the mark in the new one
+			if err != nil {
+				return err
+			}
 		}
 	}
 	s.noticeLag(l, st)
@@ -409,6 +416,7 @@ func (s *Storage) Close() error {
 	}
 	s.closed = true // no call begins from here on; those that run are waited for
 	close(s.stop)
+	s.news.close()
 	for s.running > 0 {
 		s.idle.Wait()
 	}

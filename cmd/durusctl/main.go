@@ -9,7 +9,7 @@
 // # Invariants
 //
 //   - No command writes to a database, creates a file or takes a lock, but for
-//     those whose help says so (index, pack, retype): files are opened in one
+//     those whose help says so (index, pack, retype, restore): files are opened in one
 //     place (open.go), with ReadOnly by all others.
 //   - Data goes to standard output, everything else to standard error, so that
 //     --json can be piped. Keys are never renamed; object and transaction ids

@@ -52,6 +52,8 @@ var lines = map[string][]line{
 	"pack":       {{args: "pack FILE --dry-run", anywhere: "an empty database has no root directory"}, {args: "pack FILE", writes: true, anywhere: "an empty database has no root directory"}},
 	"index":      {{args: "index FILE", writes: true, noJSON: true, anywhere: "an empty database has nothing to index"}},
 	"retype":     {{args: "retype FILE rooted.Thing rooted.Other", writes: true, anywhere: "there may be no such class"}},
+	"backup":     {{args: "backup FILE SPARE", writes: true}},
+	"restore":    {{args: "restore FILE SPARE", writes: true, anywhere: "a database may not be a backup of itself"}},
 	"man":        {{args: "man", noFile: true, noJSON: true}},
 	"version":    {{args: "version", noFile: true}},
 	"help":       {{args: "help", noFile: true, noJSON: true}},
@@ -278,8 +280,8 @@ func TestMatrixInUse(t *testing.T) {
 	}()
 	for _, list := range lines {
 		for _, l := range list {
-			if l.anywhere != "" {
-				continue // what it answers depends on what is written
+			if l.anywhere != "" || strings.Contains(l.args, "SPARE") {
+				continue // what it answers depends on what is written, or is there already
 			}
 			args := strings.Fields(strings.ReplaceAll(l.args, "FILE", path))
 			var out, notes bytes.Buffer

@@ -31,8 +31,10 @@ var chapters = []struct {
 	{"Weak references and Instances", weak},
 	{"Savepoints and large transactions", savepoints},
 	{"Looking back", lookingBack},
+	{"Watching", watching},
 	{"Live connections", live},
 	{"Isolation", isolation},
+	{"Backups", backups},
 	{"Checks", checks},
 }
 
