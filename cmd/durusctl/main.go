@@ -3,7 +3,8 @@
 //	durusctl COMMAND FILE [ARGS]
 //
 // Each command is one file of this package, thin over package filestorage:
-// what it knows of the file format is asked there.
+// what it knows of the file format is asked there. Pictures are drawn by package
+// picture, which knows no database.
 //
 // # Invariants
 //

@@ -128,7 +128,7 @@ func printed(t *testing.T, v any) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tree{&out, nil}.print(value)
+	tree{out: &out}.print(value)
 	return out.String()
 }
 
