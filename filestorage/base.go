@@ -53,9 +53,12 @@ func (b *baseFrame) add(r *rawRecord) {
 }
 
 // close returns the frame and begins another one, in the memory of d.
-func (b *baseFrame) close(d *draft) {
+func (b *baseFrame) close(d *draft) { b.closeAs(kindBase, d) }
+
+// closeAs is close for a frame of any kind that has records.
+func (b *baseFrame) closeAs(k kind, d *draft) {
 	n := len(b.records)
-	d.header = frameHeader{kind: kindBase, metaLen: len(b.meta), records: n}
+	d.header = frameHeader{kind: k, metaLen: len(b.meta), records: n}
 	off := d.header.bodyOff()
 	d.header.length = b.size()
 	if int64(cap(d.buf)) < d.header.length {

@@ -54,6 +54,14 @@ func (h *Header) encode() []byte {
 	return b
 }
 
+// whole is a file header of two good copies of the one that was read.
+func (h *Header) whole() []byte {
+	b := make([]byte, headerSize)
+	copy(b, h.raw[:])
+	copy(b[headerCopy:], h.raw[:])
+	return b
+}
+
 // checksum is what the first frame has in place of the checksum of the frame before it.
 func (h *Header) checksum() uint32 {
 	raw := h.raw[:]
