@@ -50,12 +50,13 @@ func (e problemsError) Error() string {
 func exitCode(err error) int {
 	var usage usageError
 	var problems problemsError
+	var loss lossError
 	switch {
 	case err == nil, errors.Is(err, syscall.EPIPE):
 		return exitOK
 	case errors.As(err, &usage):
 		return exitUsage
-	case errors.As(err, &problems):
+	case errors.As(err, &problems), errors.As(err, &loss):
 		return exitProblems
 	case errors.Is(err, context.Canceled): // by the one signal that main listens to
 		return exitInterrupted

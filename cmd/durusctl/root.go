@@ -80,6 +80,7 @@ func (a *app) root() *cobra.Command {
 		a.retypeCommand(),
 		a.packCommand(),
 		a.indexCommand(),
+		a.salvageCommand(),
 		a.versionCommand(),
 	)
 	root.SetHelpCommand(helpCommand())
