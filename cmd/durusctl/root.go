@@ -80,6 +80,8 @@ func (a *app) root() *cobra.Command {
 		a.retypeCommand(),
 		a.packCommand(),
 		a.indexCommand(),
+		a.dumpCommand(),
+		a.loadCommand(),
 		a.salvageCommand(),
 		a.versionCommand(),
 	)

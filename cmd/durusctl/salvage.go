@@ -18,20 +18,22 @@ func (a *app) salvageCommand() *cobra.Command {
 		Use:   "salvage IN OUT [--tail] [--json]",
 		Short: "Make a new database of what is intact in a damaged one",
 		Long: `Write every frame and record of IN whose checksums are good to OUT, a new
-database: wherever the damage is, also when the file header is gone or pieces are
-missing. IN is only read. Transactions keep ids and times; of those that are
-damaged, intact records are kept. Objects whose newest state is lost have an older
-one, or none: then references to them lead nowhere. Classes whose names are lost
-are called lost.class7, and without a root directory a new one has the names
-lost1, lost2, ... for objects that nothing refers to. All of it is reported.
+database: wherever the damage is, also when the file header is gone or pieces
+are missing. IN is only read. Transactions keep ids and times; of those that are
+damaged, intact records are kept. Objects whose newest state is lost have an
+older one, or none: then references to them lead nowhere. Classes whose names
+are lost are called lost.class7, and without a root directory a new one has the
+names lost1, lost2, ... for objects that nothing refers to. All is reported.
 
 An undamaged file is copied. What an interrupted commit has left at the end is
-left out, unless --tail says that it is damage, too. Exit code 3: something is lost.
+left out, unless --tail says that it is damage, too. Exit code 3: something is
+lost.
 
 JSON: identical, complete, size, written, frames, transactions, objects,
-torn_tail, missing (from, to) and missing_bytes, header_lost, partial, gone (ids
-of transactions), orphans, older, lost (objects), dangling (from, to), classes,
-root ("kept", "made"), named; lists hold 1000, *_total all.`,
+torn_tail, missing (from, to) and missing_bytes, header_repaired, header_lost,
+foreign_frames, partial, gone (ids of transactions), orphans (records), older,
+lost (objects), dangling (from, to), classes, root ("kept", "made"), named,
+unnamed; lists hold 1000 entries, the numbers with _total count all.`,
 		Example: `  durusctl salvage bank.durus rescued.durus && durusctl verify rescued.durus`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.salvage(cmd.Context(), args[0], args[1], tail)
