@@ -2,7 +2,6 @@ package filestorage
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"hash/crc32"
 	"time"
@@ -313,13 +312,11 @@ func (r *rebuild) rootsClass() (storage.ClassID, error) {
 	return r.define(0, rootClass)
 }
 
-var errClasses = errors.New("durus: salvage: the file names more classes than there can be")
-
 // define gives the next class number of the new file to a name; number is that
 // of the old file, 0 for none.
 func (r *rebuild) define(number storage.ClassID, name string) (storage.ClassID, error) {
 	if r.out.chain.cls == storage.MaxClasses {
-		return 0, errClasses
+		return 0, fmt.Errorf("%w: %s names more than %d classes", storage.ErrTooLarge, r.s.path, storage.MaxClasses)
 	}
 	id := storage.ClassID(r.out.chain.cls + 1)
 	if number != 0 {

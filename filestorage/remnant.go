@@ -15,6 +15,7 @@ type remnant struct {
 	head    bool  // its header is good
 	frame   frame // if so; metadata and table are empty if they are not
 	records []relic
+	size    int64         // what they take in a frame
 	damaged []storage.OID // of which the record's header is good, and the state is not
 }
 
@@ -130,7 +131,8 @@ func (v *sieve) header(at int64, h *frameHeader) (int64, error) {
 
 // record takes a record whose header is good.
 func (v *sieve) record(r *recordHeader, at, pos int64) (int64, error) {
-	if start := pos - r.frame; v.now == nil || v.now.pos != start {
+	size := r.length() + tableEntrySize + baseEntrySize
+	if start := pos - r.frame; v.now == nil || v.now.pos != start || v.now.size+size > storage.MaxTransaction-frameHeaderSize {
 		if err := v.pass(); err != nil {
 			return 0, err
 		}
@@ -145,6 +147,7 @@ func (v *sieve) record(r *recordHeader, at, pos int64) (int64, error) {
 		v.now.damaged = append(v.now.damaged, r.oid)
 		return recordHeaderSize, nil
 	}
+	v.now.size += size
 	v.now.records = append(v.now.records, relic{at: at, pos: pos, length: int(r.length()), oid: r.oid})
 	return r.length(), nil
 }
