@@ -29,6 +29,9 @@ func TestMain(m *testing.M) {
 	if spec := os.Getenv(writerEnv); spec != "" {
 		os.Exit(writer(spec))
 	}
+	if spec := os.Getenv(watcherEnv); spec != "" {
+		os.Exit(watcher(spec))
+	}
 	if spec := os.Getenv(benchChildEnv); spec != "" {
 		os.Exit(benchChild(spec))
 	}

@@ -63,6 +63,11 @@ func (db *DB) begin(ctx context.Context, writable bool, attempt int) (*Tx, error
 		db.running.leave()
 		return nil, err
 	}
+	return db.newTx(ctx, snap, writable, attempt), nil
+}
+
+// newTx makes the transaction of a snapshot.
+func (db *DB) newTx(ctx context.Context, snap storage.Snapshot, writable bool, attempt int) *Tx {
 	tx := &Tx{attempt: attempt}
 	tx.c = core{
 		db:       db,
@@ -79,7 +84,7 @@ func (db *DB) begin(ctx context.Context, writable bool, attempt int) (*Tx, error
 	if writable {
 		tx.outer = txFrom(ctx)
 	}
-	return tx, nil
+	return tx
 }
 
 // end releases everything. It is idempotent and runs on every path.

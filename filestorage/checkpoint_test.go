@@ -47,6 +47,12 @@ func answers(s *Storage) (string, error) {
 	n := 0
 	s.current().index.each(func(storage.OID, storage.Position) bool { n++; return true })
 	fmt.Fprintln(&b, "each", n)
+	for at, err := range snap.Objects(0) {
+		if err != nil {
+			return "", err
+		}
+		fmt.Fprintln(&b, "object", at.OID, at.Position)
+	}
 	for t, err := range s.Transactions(0, 1<<62) {
 		if err != nil {
 			return "", err

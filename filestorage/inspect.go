@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
 	"slices"
 	"time"
 
@@ -227,40 +226,6 @@ func (o *Overview) record(sn *snapshot, heads *window, classes map[storage.Class
 	return nil
 }
 
-// Revision is one state that an object has had.
-type Revision struct {
-	Position storage.Position
-	Size     int64 // of the record, bytes, header and references included
-	Class    storage.ClassID
-
-	storage.Transaction // that wrote it; OIDs are left out
-}
-
-// Revisions yields the states of an object that the snapshot holds, the newest
-// first, as far back as the file goes. The error that ends the sequence is
-// storage.ErrNotFound when there is no such object. The snapshot must be of
-// this handle.
-func (s *Storage) Revisions(snap storage.Snapshot, oid storage.OID) iter.Seq2[Revision, error] {
-	return func(yield func(Revision, error) bool) {
-		sn := snap.(*snapshot)
-		pos, err := sn.Find(oid)
-		for err == nil && pos != 0 {
-			var r Revision
-			var prev storage.Position
-			if r, prev, err = sn.l.revision(oid, pos); err == nil && prev >= pos {
-				err = sn.l.damaged(oid, pos, "its previous record lies behind it")
-			}
-			if err != nil || !yield(r, nil) {
-				break
-			}
-			pos = prev
-		}
-		if err != nil {
-			yield(Revision{}, err)
-		}
-	}
-}
-
 // ClassOf returns the class of the state that an object has in the snapshot,
 // without reading that state. The snapshot must be of this handle.
 func (s *Storage) ClassOf(snap storage.Snapshot, oid storage.OID) (storage.ClassID, error) {
@@ -270,82 +235,6 @@ func (s *Storage) ClassOf(snap storage.Snapshot, oid storage.OID) (storage.Class
 		return 0, err
 	}
 	return sn.Class(oid, pos)
-}
-
-// revision describes the record at pos.
-func (l *lineage) revision(oid storage.OID, pos storage.Position) (r Revision, prev storage.Position, err error) {
-	h, err := l.recordHeader(oid, pos)
-	if err != nil {
-		return r, 0, err
-	}
-	f, err := l.frameOf(oid, pos, &h)
-	if err != nil {
-		return r, 0, err
-	}
-	tid, at, ok := f.writer(h.frame)
-	if !ok {
-		return r, 0, l.damaged(oid, pos, "its frame does not name it")
-	}
-	r = Revision{Position: pos, Size: h.length(), Class: h.class}
-	r.TID, r.Time = tid, time.UnixMicro(at)
-	if f.kind == kindTransaction { // a pack keeps no more of the others
-		r.Meta, _ = parseMeta(f.meta) // one that cannot be read was refused when the frame was applied
-	}
-	return r, h.prev, nil
-}
-
-// History yields the transactions from <= TID <= to that the snapshot holds,
-// the newest first if wanted: those are found without reading what comes before
-// them. An error ends the sequence. The snapshot must be of this handle.
-func (s *Storage) History(snap storage.Snapshot, from, to storage.TID, newestFirst bool) iter.Seq2[storage.Transaction, error] {
-	sn := snap.(*snapshot)
-	if newestFirst {
-		return func(yield func(storage.Transaction, error) bool) { sn.backwards(from, to, yield) }
-	}
-	return func(yield func(storage.Transaction, error) bool) { sn.transactions(from, to, yield) }
-}
-
-// backwards walks by the trailers.
-func (sn *snapshot) backwards(from, to storage.TID, yield func(storage.Transaction, error) bool) {
-	l := sn.l
-	for end := sn.end; end > headerSize; {
-		f, err := l.frameBefore(end)
-		if err != nil {
-			yield(storage.Transaction{}, err)
-			return
-		}
-		end = f.pos
-		if f.tid < from {
-			return
-		}
-		if f.kind == kindTransaction && f.tid <= to && !yield(f.transaction(), nil) {
-			return
-		}
-	}
-}
-
-// frameBefore reads the frame that ends at end, which is the end of a valid one.
-func (l *lineage) frameBefore(end int64) (f frame, err error) {
-	w := &window{file: l.file, size: end}
-	b, err := w.bytes(end-trailerSize, trailerSize)
-	if err != nil {
-		return f, fmt.Errorf("durus: read %s: %w", l.path, err)
-	}
-	start := end - trailerLength(b)
-	if start < headerSize || start >= end {
-		return f, corrupt(l.path, end-trailerSize, "no trailer at the end of a frame")
-	}
-	sc := scanner{salt: l.header.Salt, win: w}
-	f, v, reason, err := sc.next(chain{pos: start}, false, false)
-	switch {
-	case err != nil:
-		return f, fmt.Errorf("durus: read %s: %w", l.path, err)
-	case v != verdictWhole:
-		return f, corrupt(l.path, start, reason)
-	case f.end() != end:
-		return f, corrupt(l.path, end-trailerSize, "no trailer at the end of a frame")
-	}
-	return f, nil
 }
 
 // LockState says what the lock file tells of a database.

@@ -25,10 +25,7 @@ func TestIndexFrom(t *testing.T) {
 		first := rapid.OneOf(rapid.Uint64Range(0, 1<<12), rapid.Uint64Range(0, 1<<40)).Draw(t, "first")
 		want = slices.DeleteFunc(want, func(n uint64) bool { return n < first })
 		var got []uint64
-		for n, p := range x.from(first) {
-			if p[1].Load() != 1 {
-				t.Fatalf("page %d is another one", n)
-			}
+		for n := range x.from(first) {
 			got = append(got, n)
 		}
 		if !slices.Equal(got, want) {

@@ -18,14 +18,14 @@ import (
 // committed. Nothing of the database is changed before Swap. One goroutine uses
 // a Packing.
 type Packing struct {
-	s    *Storage
-	l    *lineage // the file that is packed
-	snap *snapshot
-	src  *source
-	out  generation
-	base baseFrame
-	tmp  draft   // memory for base frames
-	copy *copier // writes them before anything is caught up with; nil: it was stopped, or none may run, as in simulations
+	s      *Storage
+	l      *lineage // the file that is packed
+	snap   *snapshot
+	src    *source
+	out    generation
+	base   baseFrame
+	tmp    draft       // memory for base frames
+	writer *baseWriter // writes them before anything is caught up with; nil: it was stopped, or none may run, as in simulations
 
 	horizon storage.TID
 	time    int64 // of the horizon
@@ -300,7 +300,7 @@ func (p *Packing) discard() error {
 			err = nil
 		}
 	}
-	_ = p.stopCopier() // what it has written is not wanted any more
+	_ = p.stopWriter() // what it has written is not wanted any more
 	if p.out.file != nil {
 		_ = p.out.await() // it is not wanted any more, or has been waited for
 		err = errors.Join(err, p.out.file.Close())
@@ -329,7 +329,7 @@ func (p *Packing) start() error {
 	p.covered = p.from
 	p.base.time = p.time
 	if !p.s.opts.Foreground {
-		p.copy = startCopier(&p.out)
+		p.writer = startBaseWriter(&p.out)
 	}
 	return nil
 }
@@ -342,8 +342,8 @@ func (p *Packing) Before() int64 { return p.snap.end }
 
 // Written is the size of the new file so far, in bytes.
 func (p *Packing) Written() int64 {
-	if p.copy != nil {
-		return headerSize + p.copy.sent + p.base.size()
+	if p.writer != nil {
+		return headerSize + p.writer.sent + p.base.size()
 	}
 	return p.out.chain.pos + int64(len(p.base.body))
 }
@@ -387,10 +387,10 @@ func (p *Packing) Keep(next Next, refs []storage.OID) (k Kept, found bool, err e
 
 // nextBase ends the base frame that is being collected.
 func (p *Packing) nextBase() (err error) {
-	if p.copy == nil {
+	if p.writer == nil {
 		return p.base.write(&p.out, &p.tmp)
 	}
-	p.base, err = p.copy.pass(p.base)
+	p.base, err = p.writer.pass(p.base)
 	p.base.time = p.time
 	return err
 }
@@ -421,15 +421,15 @@ func (p *Packing) closeBase() (err error) {
 	if len(p.base.records) > 0 {
 		err = p.nextBase()
 	}
-	return errors.Join(err, p.stopCopier())
+	return errors.Join(err, p.stopWriter())
 }
 
-func (p *Packing) stopCopier() error {
-	if p.copy == nil {
+func (p *Packing) stopWriter() error {
+	if p.writer == nil {
 		return nil
 	}
-	c := p.copy
-	p.copy = nil
+	c := p.writer
+	p.writer = nil
 	return c.stop()
 }
 

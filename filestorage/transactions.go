@@ -17,7 +17,12 @@ func (s *Storage) Transactions(from, to storage.TID) iter.Seq2[storage.Transacti
 			return
 		}
 		defer snap.Release()
-		snap.(*snapshot).transactions(from, to, yield)
+		sn := snap.(*snapshot)
+		if from > 0 && from <= min(to, sn.l.header.Horizon) {
+			yield(storage.Transaction{}, sn.l.packedError(fmt.Sprintf("transaction %s", from)))
+			return
+		}
+		sn.transactions(from, to, yield)
 	}
 }
 
@@ -29,7 +34,7 @@ func (sn *snapshot) transactions(from, to storage.TID, yield func(storage.Transa
 	if from > to {
 		return
 	}
-	pos, err := sn.l.seek(sn.end, from)
+	pos, err := sn.l.since(sn.end, from)
 	if err != nil {
 		yield(storage.Transaction{}, err)
 		return
@@ -64,34 +69,56 @@ func (f *frame) transaction() storage.Transaction {
 	return t
 }
 
-// seek returns where a frame begins before which all transactions are older
-// than tid: it walks backwards from end by the trailers, so that the newest
-// transactions are found without reading the file.
-func (l *lineage) seek(end int64, tid storage.TID) (int64, error) {
-	if tid == 0 {
-		return headerSize, nil
+// History yields the transactions from <= TID <= to that the snapshot holds,
+// the newest first if wanted: those are found without reading what comes before
+// them. An error ends the sequence. The snapshot must be of this handle.
+func (s *Storage) History(snap storage.Snapshot, from, to storage.TID, newestFirst bool) iter.Seq2[storage.Transaction, error] {
+	sn := snap.(*snapshot)
+	if newestFirst {
+		return func(yield func(storage.Transaction, error) bool) { sn.backwards(from, to, yield) }
 	}
-	for pos := end; pos > headerSize; {
-		w := window{file: l.file, size: pos}
-		b, err := w.bytes(pos-trailerSize, trailerSize)
+	return func(yield func(storage.Transaction, error) bool) { sn.transactions(from, to, yield) }
+}
+
+// backwards walks by the trailers.
+func (sn *snapshot) backwards(from, to storage.TID, yield func(storage.Transaction, error) bool) {
+	l := sn.l
+	for end := sn.end; end > headerSize; {
+		f, err := l.frameBefore(end)
 		if err != nil {
-			return 0, fmt.Errorf("durus: read %s: %w", l.path, err)
+			yield(storage.Transaction{}, err)
+			return
 		}
-		start := pos - trailerLength(b)
-		if start < headerSize || start >= pos {
-			return headerSize, nil // a damaged trailer: from the begin, then
+		end = f.pos
+		if f.tid < from {
+			return
 		}
-		h, ok, err := l.headerAt(start)
-		if err != nil {
-			return 0, err
+		if f.kind == kindTransaction && f.tid <= to && !yield(f.transaction(), nil) {
+			return
 		}
-		if !ok || h.end() != pos {
-			return headerSize, nil
-		}
-		if h.tid < tid {
-			return pos, nil
-		}
-		pos = start
 	}
-	return headerSize, nil
+}
+
+// frameBefore reads the frame that ends at end, which is the end of a valid one.
+func (l *lineage) frameBefore(end int64) (f frame, err error) {
+	w := &window{file: l.file, size: end}
+	b, err := w.bytes(end-trailerSize, trailerSize)
+	if err != nil {
+		return f, fmt.Errorf("durus: read %s: %w", l.path, err)
+	}
+	start := end - trailerLength(b)
+	if start < headerSize || start >= end {
+		return f, corrupt(l.path, end-trailerSize, "no trailer at the end of a frame")
+	}
+	sc := scanner{salt: l.header.Salt, win: w}
+	f, v, reason, err := sc.next(chain{pos: start}, false, false)
+	switch {
+	case err != nil:
+		return f, fmt.Errorf("durus: read %s: %w", l.path, err)
+	case v != verdictWhole:
+		return f, corrupt(l.path, start, reason)
+	case f.end() != end:
+		return f, corrupt(l.path, end-trailerSize, "no trailer at the end of a frame")
+	}
+	return f, nil
 }

@@ -117,7 +117,7 @@ func TestHistory(t *testing.T) {
 	}
 	// The oldest revision that is left tells when it was written and by which
 	// transaction, though that is gone.
-	revisions := []filestorage.Revision{}
+	revisions := []storage.Revision{}
 	snap, err := s.Begin(ctx, false)
 	b.must(err)
 	for v, err := range s.Revisions(snap, x) {

@@ -22,7 +22,7 @@ type object struct {
 	version   int // of the class, 0 for none
 	strong    []reference
 	weak      []reference
-	revisions []filestorage.Revision // the newest first
+	revisions []storage.Revision     // the newest first
 	more      bool                   // there are older ones
 	names     map[storage.OID]string // what to call the objects that it refers to
 }

@@ -30,6 +30,8 @@ var chapters = []struct {
 	{"Tables and indexes", tables},
 	{"Weak references and Instances", weak},
 	{"Savepoints and large transactions", savepoints},
+	{"Looking back", lookingBack},
+	{"Watching", watching},
 	{"Live connections", live},
 	{"Isolation", isolation},
 	{"Checks", checks},
