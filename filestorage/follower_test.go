@@ -73,7 +73,7 @@ func (f *followed) pack(s *Storage, from storage.TID) error {
 		return err
 	}
 	for _, oid := range []storage.OID{1, f.oid} {
-		if _, _, err := p.Keep(oid, nil); err != nil {
+		if _, _, err := p.Keep(Next{OID: oid}, nil); err != nil {
 			return errors.Join(err, p.Close())
 		}
 	}
