@@ -11,7 +11,8 @@ import (
 
 // A base frame holds states that a pack has kept without the transactions that
 // wrote them. Its objects stand in the order in which they are likely to be
-// read, not in that of their ids, and none of them has a previous record. Its
+// read, not in that of their ids, and none of them has a previous record, but for
+// those that Salvage has found without their transaction. Its
 // metadata says for each which transaction wrote the state, and when.
 
 const (

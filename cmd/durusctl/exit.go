@@ -43,7 +43,7 @@ func (e problemsError) Error() string {
 	if e.n == 1 {
 		what = "a problem"
 	}
-	return fmt.Sprintf("%s has %s: make a copy of it before anything else, then restore a backup", e.path, what)
+	return fmt.Sprintf("%s has %s: make a copy of it before anything else, then restore a backup, or see what 'durusctl salvage' can do", e.path, what)
 }
 
 // exitCode sorts errors. The order matters: an error may wrap several.
