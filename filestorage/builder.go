@@ -2,10 +2,8 @@ package filestorage
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"hash/crc32"
-	"io/fs"
 	"math/bits"
 	"slices"
 	"time"
@@ -159,7 +157,7 @@ func (b *Builder) Commit() error {
 		return fmt.Errorf("durus: create %s: %w", b.path, err)
 	}
 	if err := b.fs.SyncDir(b.path); err != nil {
-		return fmt.Errorf("durus: create %s: it is complete, but its name may not survive a power cut: %w", b.path, err)
+		return fmt.Errorf("durus: create %s: it is complete, but its name may not survive a power cut: %w: %w", b.path, vfs.ErrUnknownOutcome, err)
 	}
 	return nil
 }
@@ -170,7 +168,7 @@ func (b *Builder) Abort() error {
 		return nil
 	}
 	b.over = true
-	if err := b.w.Abort(); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := b.w.Abort(); err != nil {
 		return fmt.Errorf("durus: create %s: %w", b.path, err)
 	}
 	return nil

@@ -131,7 +131,7 @@ func Salvage(ctx context.Context, o SalvageOptions) (r *SalvageReport, err error
 		return nil, err
 	}
 	file := fsys.Open(in, vfs.ReadOnly)
-	defer func() { err = errors.Join(err, file.Close()) }()
+	defer func() { _ = file.Close() }() // it was only read
 	info, err := file.Stat()
 	if err != nil {
 		return nil, fmt.Errorf("durus: salvage %s: %w", in, err)
@@ -154,7 +154,7 @@ func Salvage(ctx context.Context, o SalvageOptions) (r *SalvageReport, err error
 		return nil, fmt.Errorf("durus: salvage into %s: %w", out, err)
 	}
 	if err := fsys.SyncDir(out); err != nil {
-		return nil, fmt.Errorf("durus: salvage into %s: it is complete, but its name may not survive a power cut: %w", out, err)
+		return nil, fmt.Errorf("durus: salvage into %s: it is complete, but its name may not survive a power cut: %w: %w", out, vfs.ErrUnknownOutcome, err)
 	}
 	return r, nil
 }
@@ -175,7 +175,7 @@ func vacant(fsys vfs.FS, path string) error {
 // markOf reads the durable mark of a file that may have none.
 func markOf(fsys vfs.FS, path string, file vfs.File) (m mark, err error) {
 	lock := fsys.Locker(lockName(path), file, vfs.ReadOnly, 0)
-	defer func() { err = errors.Join(err, lock.Close()) }()
+	defer func() { _ = lock.Close() }() // it was only read
 	var b [vfs.MarkSize]byte
 	n, err := lock.ReadMark(&b)
 	if errors.Is(err, fs.ErrNotExist) || err == nil && n < len(b) {
