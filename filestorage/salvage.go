@@ -132,18 +132,19 @@ func Salvage(ctx context.Context, o SalvageOptions) (r *SalvageReport, err error
 	}
 	file := fsys.Open(in, vfs.ReadOnly)
 	defer func() { _ = file.Close() }() // it was only read
+	var m mark
+	if fsys.Props(in).Locks { // before the size, which others may raise, and then the mark
+		if m, err = markOf(fsys, in, file); err != nil {
+			return nil, err
+		}
+	}
 	info, err := file.Stat()
 	if err != nil {
 		return nil, fmt.Errorf("durus: salvage %s: %w", in, err)
 	}
-	s := &survey{ctx: ctx, file: file, path: in, size: info.Size, win: &window{file: file, size: info.Size}, tail: o.Tail, progress: o.Progress}
+	s := &survey{ctx: ctx, file: file, path: in, size: info.Size, win: &window{file: file, size: info.Size}, mark: m, tail: o.Tail, progress: o.Progress}
 	if err := s.readHeader(); err != nil {
 		return nil, err
-	}
-	if fsys.Props(in).Locks {
-		if s.mark, err = markOf(fsys, in, file); err != nil {
-			return nil, err
-		}
 	}
 	w := fsys.Create(out, vfs.FailIfExists, info.Perm)
 	defer func() { err = errors.Join(err, w.Abort()) }() // does nothing after Commit

@@ -73,7 +73,7 @@ func (a *app) load(ctx context.Context, in io.Reader, path string, dangling bool
 		}
 	}
 	if oid := l.b.Missing(); oid != 0 && !dangling {
-		return explain(storage.ErrDangling, fmt.Sprintf(`object %s is referred to ("$ref":"%s"), and is not in the dump: if the database was like that, say --dangling`, oid, oid))
+		return fmt.Errorf(`object %s is referred to ("$ref":"%s"), and is not in the dump: if the database was like that, say --dangling`, oid, oid)
 	}
 	if err := l.b.Commit(); err != nil {
 		return err

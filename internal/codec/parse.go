@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -24,7 +25,7 @@ func ParseText(text []byte) ([]byte, error) {
 		return nil, err
 	}
 	if _, err := p.d.Token(); err != io.EOF {
-		return nil, fmt.Errorf("more follows behind the value")
+		return nil, errors.New("more follows behind the value")
 	}
 	if len(b) > storage.MaxPayload {
 		return nil, fmt.Errorf("it takes %d bytes, the limit is %d", len(b), storage.MaxPayload)
@@ -124,7 +125,7 @@ func (p *textParser) object(b []byte, depth int) ([]byte, error) {
 	case tagged == nil:
 		return b, nil
 	case !first:
-		return nil, fmt.Errorf("a name that begins with $ stands beside others")
+		return nil, errors.New("a name that begins with $ stands beside others")
 	}
 	return append(b[:len(b)-1], tagged...), nil // in place of the head of a map of one
 }
@@ -162,7 +163,7 @@ func (p *textParser) tagged(tag string, depth int) ([]byte, error) {
 // pair appends key and value.
 func (p *textParser) pair(b []byte, depth int) ([]byte, error) {
 	if t, err := p.token(); err != nil || t != json.Delim('[') {
-		return nil, fmt.Errorf("an entry of a map is an array of key and value")
+		return nil, errors.New("an entry of a map is an array of key and value")
 	}
 	b, err := p.value(b, depth)
 	if err != nil {
@@ -172,7 +173,7 @@ func (p *textParser) pair(b []byte, depth int) ([]byte, error) {
 		return nil, err
 	}
 	if t, err := p.token(); err != nil || t != json.Delim(']') {
-		return nil, fmt.Errorf("an entry of a map is an array of key and value")
+		return nil, errors.New("an entry of a map is an array of key and value")
 	}
 	return b, nil
 }
@@ -183,7 +184,7 @@ func parseTagged(tag, s string) ([]byte, error) {
 	case tagRef, tagWeak:
 		oid, err := storage.ParseOID(s)
 		if err == nil && oid == 0 {
-			err = fmt.Errorf("a reference to nothing is null")
+			err = errors.New("a reference to nothing is null")
 		}
 		return appendReference(nil, uint64(oid), tag == tagWeak), err
 	case tagBytes, tagText:
@@ -202,7 +203,7 @@ func parseTagged(tag, s string) ([]byte, error) {
 		bits, err := parseBits(s, 16)
 		return appendFloat64(nil, bits), err
 	}
-	return nil, fmt.Errorf("no such tag")
+	return nil, errors.New("no such tag")
 }
 
 func parseBits(s string, digits int) (uint64, error) {
