@@ -25,7 +25,6 @@ import (
 
 type museum struct {
 	Rooms   durus.BTree[string, int]
-	Visits  durus.Counter
 	Owners  durus.Table[string, patron]
 	Founded time.Time
 }
@@ -57,18 +56,17 @@ func loaded(dump []byte, path string, dangling bool) error {
 	return a.load(context.Background(), bytes.NewReader(dump), path, dangling)
 }
 
-// A program finds everything in what was loaded, also after packs, and goes on.
-func TestDumpOfProgram(t *testing.T) {
-	ctx := context.Background()
-	dir := t.TempDir()
-	path := filepath.Join(dir, "a.durus")
-	const rooms, patrons = 700, 40
+const rooms, patrons = 700, 40
+
+// makeMuseum makes a database with history, trees and tables, as a program does.
+func makeMuseum(t *testing.T, path string) {
+	t.Helper()
 	db, err := durus.Open(path, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for round := range 3 {
-		if err := db.Update(ctx, func(tx *durus.Tx) error {
+		if err := db.Update(t.Context(), func(tx *durus.Tx) error {
 			m := durus.Must(theMuseum.Edit(tx))
 			m.Founded = time.Unix(5, 6).UTC()
 			for i := range rooms {
@@ -90,6 +88,38 @@ func TestDumpOfProgram(t *testing.T) {
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// A program finds everything in what was salvaged without a file header, and goes on.
+func TestSalvageOfProgram(t *testing.T) {
+	dir := t.TempDir()
+	path, rescued := filepath.Join(dir, "a.durus"), filepath.Join(dir, "rescued.durus")
+	makeMuseum(t, path)
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	clear(data[:1024])
+	if err := os.WriteFile(path, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	if code := run(t.Context(), []string{"salvage", path, rescued}, &out, &out); code != exitProblems {
+		t.Fatalf("exit code %d: %s", code, out.String())
+	}
+	out.Reset()
+	if code := run(t.Context(), []string{"verify", rescued}, &out, &out); code != exitOK {
+		t.Fatal(out.String())
+	}
+	checkMuseum(t, rescued)
+}
+
+// A program finds everything in what was loaded, also after packs, and goes on.
+func TestDumpOfProgram(t *testing.T) {
+	ctx := t.Context()
+	dir := t.TempDir()
+	path := filepath.Join(dir, "a.durus")
+	makeMuseum(t, path)
 	for round := range 2 {
 		dump := dumped(t, path)
 		copied := filepath.Join(dir, fmt.Sprintf("copy%d.durus", round))
@@ -103,14 +133,14 @@ func TestDumpOfProgram(t *testing.T) {
 		if code := run(ctx, []string{"verify", copied}, &out, &out); code != exitOK {
 			t.Fatal(out.String())
 		}
-		checkMuseum(t, copied, rooms, patrons)
+		checkMuseum(t, copied)
 		if code := run(ctx, []string{"pack", path}, &out, &out); code != exitOK { // and the same of a packed one
 			t.Fatal(out.String())
 		}
 	}
 }
 
-func checkMuseum(t *testing.T, path string, rooms, patrons int) {
+func checkMuseum(t *testing.T, path string) {
 	t.Helper()
 	db, err := durus.Open(path, nil)
 	if err != nil {
