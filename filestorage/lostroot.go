@@ -44,6 +44,7 @@ func (r *rebuild) unreferenced(h Header) ([]storage.OID, error) {
 func (r *rebuild) makeRoot() error {
 	list := r.roots[:min(len(r.roots), maxNamed)]
 	r.report.Root = RootMade
+	r.damaged.remove(rootOID) // it has no older state, but a new one
 	r.report.Named, r.report.Unnamed = uint64(len(list)), uint64(len(r.roots)-len(list))
 	class, err := r.rootsClass()
 	if err != nil {
