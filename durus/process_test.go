@@ -23,6 +23,9 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(child(path))
 	}
+	if path := os.Getenv(restoreChildEnv); path != "" {
+		os.Exit(restoreChild(path))
+	}
 	if path := os.Getenv(tableChildEnv); path != "" {
 		os.Exit(tableChild(path))
 	}

@@ -95,6 +95,14 @@ func (f *frame) writer(off int64) (tid storage.TID, time int64, ok bool) {
 	return storage.TID(le.Uint64(f.meta[i*baseEntrySize:])), int64(le.Uint64(f.meta[i*baseEntrySize+8:])), true
 }
 
+// newest is the time of the newest state in a base frame.
+func (f *frame) newest() (t int64) {
+	for b := f.meta; len(b) >= baseEntrySize; b = b[baseEntrySize:] {
+		t = max(t, int64(binary.LittleEndian.Uint64(b[8:])))
+	}
+	return t
+}
+
 // frameOf reads the frame of a record, but not its records.
 func (l *lineage) frameOf(oid storage.OID, pos storage.Position, r *recordHeader) (f frame, err error) {
 	start := int64(pos) - r.frame

@@ -54,8 +54,11 @@ func (h *Header) encode() []byte {
 	return b
 }
 
-// whole is a file header of two good copies of the one that was read.
-func (h *Header) whole() []byte {
+// bytes is the header as it was read, in both copies; a damaged one is mended.
+func (h *Header) bytes() []byte {
+	if h.raw == [headerUsed]byte{} {
+		return h.encode()
+	}
 	b := make([]byte, headerSize)
 	copy(b, h.raw[:])
 	copy(b[headerCopy:], h.raw[:])

@@ -292,7 +292,7 @@ func (c chain) after(f *frame) chain {
 
 // copy writes an undamaged file again, with two good copies of its header.
 func (s *survey) copy(w vfs.Writer, r *SalvageReport, end int64) error {
-	w.Write(s.header.whole()) // errors come back from Commit
+	w.Write(s.header.bytes()) // errors come back from Commit
 	win := window{file: s.file, size: end}
 	for pos := int64(headerSize); pos < end; {
 		b, err := win.bytes(pos, int(min(windowSize, end-pos)))

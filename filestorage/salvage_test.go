@@ -452,7 +452,9 @@ func TestSalvageTells(t *testing.T) {
 				return r.Orphans == 2 && r.PartialTotal == 0 && slices.Equal(r.Dangling, []DanglingReference{{3, 40}})
 			}},
 		{"the root directory", rootless, map[storage.OID]string{2: "bank.Account:two again", 3: "bank.Account:three again"},
-			func(r *SalvageReport) bool { return r.Root == RootMade && r.Named == 2 && r.Unnamed == 0 && r.OlderTotal+r.LostTotal == 0 }},
+			func(r *SalvageReport) bool {
+				return r.Root == RootMade && r.Named == 2 && r.Unnamed == 0 && r.OlderTotal+r.LostTotal == 0
+			}},
 		{"the first transaction", zeroed(data, at, "t1"), map[storage.OID]string{3: "bank.Account:three again"},
 			func(r *SalvageReport) bool {
 				return r.Root == RootMade && slices.Equal(r.Missing, []Range{{t1, t2}}) && r.Objects == 4

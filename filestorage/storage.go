@@ -254,7 +254,13 @@ func (s *Storage) look(ctx context.Context, l *lineage, writable bool) error {
 			return fmt.Errorf("durus: lock file of %s: %w", s.path, err)
 		}
 		if l.noteIncarnation() {
-			return s.warmUp(ctx, l, writable)
+			if err := s.warmUp(ctx, l, writable); err != nil {
+				return err
+			}
+			st, err = l.refresh() // by the mark in the new one
+			if err != nil {
+				return err
+			}
 		}
 	}
 	s.noticeLag(l, st)

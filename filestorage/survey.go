@@ -113,7 +113,7 @@ func (s *survey) readHeader() error {
 	}
 	if herr == nil {
 		s.header = h
-		s.headerBad = !bytes.Equal(b, h.whole())
+		s.headerBad = !bytes.Equal(b, h.bytes())
 	}
 	sizes, err := s.salts()
 	if err != nil {

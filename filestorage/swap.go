@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/durusdb/durus/storage"
 	"github.com/durusdb/durus/vfs"
 )
 
@@ -180,14 +179,7 @@ func (p *Packing) check() error {
 		if v != verdictWhole {
 			return fmt.Errorf("durus: pack %s: given up, nothing was changed: the new file is not in order: %w", p.s.path, corrupt(p.out.path, c.pos, reason))
 		}
-		if f.leaseFirst != 0 {
-			c.high = f.leaseFirst + storage.OID(f.leaseCount)
-		}
-		if f.kind == kindClass {
-			c.cls++
-		}
-		c.top = max(c.top, f.greatest())
-		c.pos, c.sum, c.tid, c.time = f.end(), f.sum, f.tid, f.time
+		c.pass(&f)
 	}
 	if *c != p.out.chain {
 		return fmt.Errorf("durus: pack %s: given up, nothing was changed: the new file ends elsewhere than it should", p.s.path)

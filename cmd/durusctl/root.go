@@ -47,8 +47,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:               "durusctl COMMAND FILE [ARGS]",
-		Short:             "Look into durus databases, and keep them small",
-		Long:              `Look into durus databases that may be in use. Only index, pack, retype write.`,
+		Short:             "Look into durus databases, keep them small and safe",
+		Long:              `Look into durus databases in use. Only index, pack, retype and restore write.`,
 		SilenceErrors:     true,
 		SilenceUsage:      true,
 		DisableAutoGenTag: true,
@@ -82,6 +82,8 @@ func (a *app) root() *cobra.Command {
 		a.migrateCommand(),
 		a.retypeCommand(),
 		a.packCommand(),
+		a.backupCommand(),
+		a.restoreCommand(),
 		a.indexCommand(),
 		a.dumpCommand(),
 		a.loadCommand(),

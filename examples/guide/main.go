@@ -34,6 +34,7 @@ var chapters = []struct {
 	{"Watching", watching},
 	{"Live connections", live},
 	{"Isolation", isolation},
+	{"Backups", backups},
 	{"Checks", checks},
 }
 
