@@ -11,7 +11,8 @@ import (
 
 // A base frame holds states that a pack has kept without the transactions that
 // wrote them. Its objects stand in the order in which they are likely to be
-// read, not in that of their ids, and none of them has a previous record. Its
+// read, not in that of their ids, and none of them has a previous record, but for
+// those that Salvage has found without their transaction. Its
 // metadata says for each which transaction wrote the state, and when.
 
 const (
@@ -53,9 +54,12 @@ func (b *baseFrame) add(r *rawRecord) {
 }
 
 // close returns the frame and begins another one, in the memory of d.
-func (b *baseFrame) close(d *draft) {
+func (b *baseFrame) close(d *draft) { b.closeAs(kindBase, d) }
+
+// closeAs is close for a frame of any kind that has records.
+func (b *baseFrame) closeAs(k kind, d *draft) {
 	n := len(b.records)
-	d.header = frameHeader{kind: kindBase, metaLen: len(b.meta), records: n}
+	d.header = frameHeader{kind: k, metaLen: len(b.meta), records: n}
 	off := d.header.bodyOff()
 	d.header.length = b.size()
 	if int64(cap(d.buf)) < d.header.length {

@@ -43,7 +43,7 @@ func (e problemsError) Error() string {
 	if e.n == 1 {
 		what = "a problem"
 	}
-	return fmt.Sprintf("%s has %s: make a copy of it before anything else, then restore a backup", e.path, what)
+	return fmt.Sprintf("%s has %s: make a copy of it before anything else, then restore a backup, or see what 'durusctl salvage' can do", e.path, what)
 }
 
 // backupProblemsError says that a directory of backups has problems.
@@ -64,13 +64,14 @@ func (e backupProblemsError) Error() string {
 func exitCode(err error) int {
 	var usage usageError
 	var problems problemsError
+	var loss lossError
 	var backupProblems backupProblemsError
 	switch {
 	case err == nil, errors.Is(err, syscall.EPIPE):
 		return exitOK
 	case errors.As(err, &usage):
 		return exitUsage
-	case errors.As(err, &problems), errors.As(err, &backupProblems):
+	case errors.As(err, &problems), errors.As(err, &backupProblems), errors.As(err, &loss):
 		return exitProblems
 	case errors.Is(err, context.Canceled): // by the one signal that main listens to
 		return exitInterrupted

@@ -93,6 +93,9 @@ func (a *app) root() *cobra.Command {
 		a.backupCommand(),
 		a.restoreCommand(),
 		a.indexCommand(),
+		a.dumpCommand(),
+		a.loadCommand(),
+		a.salvageCommand(),
 		a.versionCommand(),
 		a.manCommand(),
 	)
