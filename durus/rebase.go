@@ -131,6 +131,10 @@ func (r *carrier) sinceExtents(base storage.Snapshot) error {
 func (r *carrier) Depends(oid OID, pos storage.Position) bool {
 	if p := r.c.nodes[oid]; p != nil {
 		p.stale, r.stale = true, true
+		if other := r.c.encoded[p.oid]; other != nil { // two have used the nodes
+			other.common().stale = true
+			r.c.containers[p.oid].common().stale = true
+		}
 	}
 	if len(r.c.extents) > 0 {
 		r.newer = append(r.newer, oid)

@@ -388,6 +388,31 @@ func (v ListView) read(at *listLeaf) (err error) {
 	return err
 }
 
+// Get returns the value at an index; found is false outside of the list.
+func (v ListView) Get(i int) (value []byte, found bool, err error) {
+	if i < 0 {
+		return nil, false, nil
+	}
+	at, err := v.descend(i)
+	if err == nil {
+		err = v.read(&at)
+	}
+	if err != nil || i-at.start >= len(at.node.Values) {
+		return nil, false, err
+	}
+	return at.node.Values[i-at.start], true, nil
+}
+
+// Leaf returns the oid of the leaf with an index, or of the last one; 0 if it
+// cannot be found.
+func (v ListView) Leaf(i int) uint64 {
+	at, err := v.descend(i)
+	if err != nil {
+		return 0
+	}
+	return at.oid
+}
+
 // DifferList tells whether the values [from, to) are the same in both; to < 0
 // means to the end.
 func DifferList(a, b ListView, from, to int) (index int, differ bool, err error) {
