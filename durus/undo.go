@@ -129,7 +129,9 @@ func (tx *Tx) undo(tids []TID, report func(Undone)) error {
 }
 
 // changed tells whether the session may have something to commit.
-func (c *core) changed() bool { return len(c.dirty) > 0 || slices.ContainsFunc(c.order, pending.changed) }
+func (c *core) changed() bool {
+	return len(c.dirty) > 0 || slices.ContainsFunc(c.order, pending.changed)
+}
 
 // undoing is the undo of one transaction.
 type undoing struct {

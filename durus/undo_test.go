@@ -22,7 +22,7 @@ type store struct {
 }
 
 var (
-	_       = Register[store]("test.Store")
+	_        = Register[store]("test.Store")
 	theStore = NewRoot[store]("undo store")
 )
 
