@@ -38,6 +38,11 @@ var (
 	_ func(*durus.DB, durus.TID) (bool, error)                                   = (*durus.DB).Committed
 	_ func(*durus.DB, context.Context, func(*durus.Tx) error) error              = (*durus.DB).View
 	_ func(*durus.DB, context.Context, func(*durus.Tx) error) error              = (*durus.DB).Update
+	_ func(*durus.DB, context.Context, durus.At, func(*durus.Tx) error) error    = (*durus.DB).ViewAt
+	_ func(durus.TID) durus.At                                                   = durus.AtTID
+	_ func(time.Time) durus.At                                                   = durus.AtTime
+	_ func(*durus.DB, durus.TID, durus.TID) iter.Seq2[durus.TxInfo, error]       = (*durus.DB).Transactions
+	_ func(*durus.DB, durus.OID) iter.Seq2[durus.Revision, error]                = (*durus.DB).History
 	_ func(*durus.DB, context.Context, bool) (*durus.Tx, error)                  = (*durus.DB).Begin
 	_ func(*durus.DB, context.Context) (*durus.Connection, error)                = (*durus.DB).Connect
 	_ func(*durus.Tx) error                                                      = (*durus.Tx).Commit
@@ -94,6 +99,8 @@ var (
 	_ = []durus.Session{(*durus.Tx)(nil), (*durus.Connection)(nil)}
 	_ = map[durus.Ref[Bank]]map[durus.AnyRef]map[durus.WeakRef[Bank]]durus.OID{}
 	_ = durus.Opaque{}
+	_ = durus.TxInfo{TID: 1, Time: time.Time{}, User: "", Description: "", Ext: map[string]string{}, OIDs: []durus.OID{}}
+	_ = durus.Revision{TxInfo: durus.TxInfo{}, Class: "", Size: int64(0)}
 
 	_ func(*durus.DB, context.Context, func(durus.MigrateProgress)) (durus.MigrateReport, error) = (*durus.DB).Migrate
 )

@@ -84,6 +84,12 @@
 // one that nobody looked at cannot leave half of the work behind: nothing is
 // committed then.
 //
+// # Time
+//
+// What was replaced stays in the file until a pack removes it. ViewAt is a View of
+// a state of the past, Transactions and History tell who changed what, and when
+// (Tx.Describe says why).
+//
 // # Caveats
 //
 //   - The function of Update may run several times. What an earlier run left in

@@ -89,8 +89,7 @@ func (l *lineage) frameOf(oid storage.OID, pos storage.Position, r *recordHeader
 	if err != nil {
 		return f, fmt.Errorf("durus: %s: %w", l.path, err)
 	}
-	sc := scanner{salt: l.header.Salt, win: &window{file: l.file, size: size, least: frameHeaderSize}}
-	f, v, reason, err := sc.next(chain{pos: start}, false, false)
+	f, v, reason, err := l.frameAt(start, size)
 	if err != nil {
 		return f, fmt.Errorf("durus: read %s: %w", l.path, err)
 	}

@@ -1,10 +1,12 @@
 package filestorage
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
+	"sort"
 
 	"github.com/durusdb/durus/storage"
 )
@@ -147,21 +149,19 @@ func (p *Packing) adoptRecord(f *frame, d *draft, i int, c *Caught, link Link) e
 
 // writes reports whether a frame holds a record of oid.
 func (f *frame) writes(oid storage.OID) bool {
-	if f.kind == kindBase {
+	_, ok := f.find(oid)
+	return ok
+}
+
+// find returns which of its records is one of oid.
+func (f *frame) find(oid storage.OID) (i int, ok bool) {
+	if f.kind == kindBase { // in no order
 		for i := range f.records {
 			if f.oid(i) == oid {
-				return true
+				return i, true
 			}
 		}
-		return false
+		return 0, false
 	}
-	lo, hi := 0, f.records
-	for lo < hi {
-		if mid := (lo + hi) / 2; f.oid(mid) < oid {
-			lo = mid + 1
-		} else {
-			hi = mid
-		}
-	}
-	return lo < f.records && f.oid(lo) == oid
+	return sort.Find(f.records, func(i int) int { return cmp.Compare(oid, f.oid(i)) })
 }

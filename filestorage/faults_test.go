@@ -175,7 +175,29 @@ func history(h *patient) error {
 			return err
 		}
 	}
-	_, err = h.s.ClassOf(snap, h.oid)
+	if _, err := h.s.ClassOf(snap, h.oid); err != nil {
+		return err
+	}
+	return past(h, snap.TID())
+}
+
+// past looks at the state of the first transaction, and at that of now.
+func past(h *patient, newest storage.TID) error {
+	old, err := h.s.BeginAt(background, h.first)
+	if err != nil {
+		return err
+	}
+	defer old.Release()
+	if old.TID() != h.first {
+		return fmt.Errorf("BeginAt finds %s in place of %s: %w", old.TID(), h.first, errWrong)
+	}
+	if _, err := old.Find(h.oid); err != nil && !errors.Is(err, storage.ErrNotFound) {
+		return err
+	}
+	tid, err := h.s.TIDAt(background, time.Now())
+	if err == nil && tid != newest {
+		err = fmt.Errorf("TIDAt finds %s in place of %s: %w", tid, newest, errWrong)
+	}
 	return err
 }
 

@@ -41,19 +41,12 @@ func (sn *snapshot) goBack(tid storage.TID) error {
 	case tid == sn.tid:
 		return nil
 	}
-	end, at := sn.end, l.header.Horizon
-	for end > headerSize {
-		h, err := l.headerBefore(end)
-		if err != nil {
-			return err
-		}
-		if h.tid <= tid {
-			at = h.tid
-			break
-		}
-		end = h.pos
+	sn.past = new(past)
+	end, last, err := l.seek(sn.end, func(h *frameHeader) bool { return h.tid <= tid })
+	if err != nil {
+		return err
 	}
-	sn.end, sn.tid = end, at
+	sn.end, sn.tid = end, max(last.tid, l.header.Horizon)
 	return nil
 }
 
@@ -66,25 +59,26 @@ func (s *Storage) TIDAt(ctx context.Context, t time.Time) (storage.TID, error) {
 	defer snap.Release()
 	sn := snap.(*snapshot)
 	l := sn.l
-	at, end := t.UnixMicro(), sn.end
-	for newest := true; end > headerSize; newest = false {
-		h, err := l.headerBefore(end)
-		if err != nil {
-			return 0, err
-		}
-		// A file from the future is no error: its own times count, too.
-		if now := max(h.time, s.now().UnixMicro()); newest && at > now {
-			return 0, fmt.Errorf("%w: %s lies in the future: %s cannot tell what it will hold then", storage.ErrNotFound, t.Format(time.RFC3339Nano), l.path)
-		}
-		if h.time <= at {
-			return h.tid, nil
-		}
-		end = h.pos
+	at := t.UnixMicro()
+	newest, err := l.lastHeader(sn.end)
+	if err != nil {
+		return 0, err
 	}
-	if l.header.Horizon > 0 {
-		return 0, l.packedError("the state at " + t.Format(time.RFC3339Nano))
+	// A file from the future is no error: its own times count, too.
+	if at > max(newest.time, s.now().UnixMicro()) {
+		return 0, fmt.Errorf("%w: %s lies in the future: %s cannot tell what it will hold then", storage.ErrNotFound, t.Format(time.RFC3339Nano), l.path)
 	}
-	return 0, nil
+	_, last, err := l.seek(sn.end, func(h *frameHeader) bool { return h.time <= at })
+	if err == nil && last.length == 0 && l.header.Horizon > 0 {
+		err = l.packedError("the state at " + t.Format(time.RFC3339Nano))
+	}
+	return last.tid, err
+}
+
+// lastHeader is the header of the frame that ends at end, empty if there is none.
+func (l *lineage) lastHeader(end int64) (frameHeader, error) {
+	_, h, err := l.seek(end, func(*frameHeader) bool { return true })
+	return h, err
 }
 
 // packedError is for a question about what a pack has removed. It tells how far

@@ -101,3 +101,59 @@ func TestTIDAt(t *testing.T) {
 		}
 	}
 }
+
+// F20, SCENARIO 47: whatever the clock does, ids grow, times do not go back, and
+// the state of each moment is the one that the last transaction up to then left.
+func TestClocks(t *testing.T) {
+	const start = int64(1_800_000_000_000_000)
+	for name, tick := range map[string]func(now int64, i int) int64{
+		"frozen":      func(now int64, i int) int64 { return now },
+		"back":        func(now int64, i int) int64 { return now - 3_600_000_000 },
+		"slow":        func(now int64, i int) int64 { return now + int64(i%3/2) },
+		"jumping":     func(now int64, i int) int64 { return start + int64(i*7919%13-6)*1_000_000 },
+		"far forward": func(now int64, i int) int64 { return now + int64(i%10/9)*100*365*86_400*1_000_000 },
+		"before 1970": func(now int64, i int) int64 { return -5 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWritten(t)
+			now := start
+			for i := range 40 {
+				now = tick(now, i)
+				w.now.micros.Store(now - 1_000_000) // commit adds this
+				w.commit(t, storage.Meta{}, w.oids[i%3])
+			}
+			var txs []storage.Transaction
+			for tx, err := range w.st.Transactions(0, math.MaxUint64) {
+				if err != nil {
+					t.Fatal(err)
+				}
+				if n := len(txs); n > 0 && (tx.TID <= txs[n-1].TID || tx.Time.Before(txs[n-1].Time)) {
+					t.Errorf("%s at %s after %s at %s", tx.TID, tx.Time, txs[n-1].TID, txs[n-1].Time)
+				}
+				txs = append(txs, tx)
+			}
+			if len(txs) != 40 {
+				t.Fatalf("%d transactions", len(txs))
+			}
+			for _, tx := range txs {
+				for _, off := range []int64{-1, 0, 1} {
+					at := tx.Time.UnixMicro() + off
+					want := storage.TID(0)
+					for _, tx := range txs {
+						if tx.Time.UnixMicro() <= at {
+							want = tx.TID
+						}
+					}
+					got, err := w.st.TIDAt(t.Context(), time.UnixMicro(at))
+					if future := at > max(txs[39].Time.UnixMicro(), w.now.micros.Load()); future {
+						if !errors.Is(err, storage.ErrNotFound) {
+							t.Errorf("at %d: %s, %v, but it is the future", at, got, err)
+						}
+					} else if err != nil || got != want {
+						t.Errorf("at %d: %s, %v, want %s", at, got, err, want)
+					}
+				}
+			}
+		})
+	}
+}

@@ -21,6 +21,7 @@ type snapshot struct {
 	end  int64
 	tid  storage.TID
 	done atomic.Bool
+	past *past // of a state that storage.Historian has found; nil: of one that was the newest
 }
 
 // begin takes the newest published state. No lock: it takes a reference first
@@ -85,24 +86,13 @@ func (l *lineage) absent(p storage.Position) error {
 // older finds the record that was current in this snapshot, when a newer one
 // stands at p.
 func (s *snapshot) older(oid storage.OID, p storage.Position) (storage.Position, error) {
-	q, known := s.l.recent.before(oid, s.end)
-	if known {
+	if q, known := s.l.recent.before(oid, s.end); known {
 		p = q
 	}
-	for int64(p) >= s.end {
-		h, err := s.l.recordHeader(oid, p)
-		if err != nil {
-			return 0, err
-		}
-		if h.prev >= p {
-			return 0, s.l.damaged(oid, p, "its previous record lies behind it")
-		}
-		p = h.prev
+	if int64(p) >= s.end {
+		return s.wayBack(oid, p)
 	}
-	if p <= 0 {
-		return 0, s.l.absent(p)
-	}
-	return p, nil
+	return s.arrived(p)
 }
 
 // ClassName implements storage.Snapshot.

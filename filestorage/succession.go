@@ -152,7 +152,7 @@ func (t *transaction) cross() error {
 	if to.header.Horizon > n.tid {
 		return t.packed(0, "the file was packed more than once since the transaction began")
 	}
-	pos, err := to.seek(to.end(), n.tid+1)
+	pos, err := to.since(to.end(), n.tid+1)
 	if err != nil {
 		return err
 	}

@@ -34,7 +34,7 @@ func (sn *snapshot) transactions(from, to storage.TID, yield func(storage.Transa
 	if from > to {
 		return
 	}
-	pos, err := sn.l.seek(sn.end, from)
+	pos, err := sn.l.since(sn.end, from)
 	if err != nil {
 		yield(storage.Transaction{}, err)
 		return
@@ -67,38 +67,6 @@ func (f *frame) transaction() storage.Transaction {
 		t.OIDs[i] = f.oid(i)
 	}
 	return t
-}
-
-// seek returns where a frame begins before which all transactions are older
-// than tid: it walks backwards from end by the trailers, so that the newest
-// transactions are found without reading the file.
-func (l *lineage) seek(end int64, tid storage.TID) (int64, error) {
-	if tid == 0 {
-		return headerSize, nil
-	}
-	for pos := end; pos > headerSize; {
-		w := window{file: l.file, size: pos}
-		b, err := w.bytes(pos-trailerSize, trailerSize)
-		if err != nil {
-			return 0, fmt.Errorf("durus: read %s: %w", l.path, err)
-		}
-		start := pos - trailerLength(b)
-		if start < headerSize || start >= pos {
-			return headerSize, nil // a damaged trailer: from the begin, then
-		}
-		h, ok, err := l.headerAt(start)
-		if err != nil {
-			return 0, err
-		}
-		if !ok || h.end() != pos {
-			return headerSize, nil
-		}
-		if h.tid < tid {
-			return pos, nil
-		}
-		pos = start
-	}
-	return headerSize, nil
 }
 
 // History yields the transactions from <= TID <= to that the snapshot holds,

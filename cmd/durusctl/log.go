@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"math"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/durusdb/durus/filestorage"
 	"github.com/durusdb/durus/storage"
 )
 
@@ -16,12 +18,15 @@ func (a *app) logCommand() *cobra.Command {
 	var q logQuery
 	q.to = math.MaxUint64
 	cmd := &cobra.Command{
-		Use:   "log FILE [--from TID] [--to TID] [-n N] [--reverse] [--json]",
+		Use:   "log FILE [--from TID] [--since TIME] [--user NAME] [-n N] [--reverse]",
 		Short: "The transactions, oldest first",
 		Long: `The transactions of a database that are visible, which is, safe on the disk: the
 oldest first, or the newest with --reverse. With --json each is one line:
-tid, time, user, description, ext and the oids of the objects that it wrote.`,
+tid, time, user, description, ext and the oids of the objects that it wrote.
+
+A TIME is 2006-01-02, 2006-01-02T15:04:05Z, or how long ago it was: 90m, 7d.`,
 		Example: `  durusctl log bank.durus --reverse -n 20
+  durusctl log bank.durus --since 7d --user ada
   durusctl log bank.durus --from 1767225600000000 --json | jq .description`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if q.n < 0 {
@@ -30,20 +35,67 @@ tid, time, user, description, ext and the oids of the objects that it wrote.`,
 			if q.from > q.to {
 				return usageError{fmt.Sprintf("--from %s comes after --to %s", q.from, q.to), cmd.CommandPath()}
 			}
+			if !q.until.IsZero() && q.since.After(q.until) {
+				return usageError{fmt.Sprintf("--since %s comes after --until %s", timeText(q.since), timeText(q.until)), cmd.CommandPath()}
+			}
 			return a.log(cmd.Context(), args[0], q)
 		},
 	}
 	cmd.Flags().Var(tidFlag{&q.from}, "from", "leave out what is older than this `TID`")
 	cmd.Flags().Var(tidFlag{&q.to}, "to", "leave out what is newer than this `TID`")
+	cmd.Flags().Var(timeFlag{&q.since}, "since", "leave out what was committed before this `TIME`")
+	cmd.Flags().Var(timeFlag{&q.until}, "until", "leave out what was committed after this `TIME`")
+	cmd.Flags().StringVar(&q.user, "user", "", "leave out what others than `NAME` have done")
 	cmd.Flags().IntVarP(&q.n, "number", "n", 0, "print at most `N` transactions; 0 prints all")
 	cmd.Flags().BoolVar(&q.reverse, "reverse", false, "newest first")
 	return fileArgs(cmd, 0)
 }
 
 type logQuery struct {
-	from, to storage.TID
-	n        int // 0: no limit
-	reverse  bool
+	from, to     storage.TID
+	since, until time.Time // zero: no limit
+	user         string    // empty: any
+	n            int       // 0: no limit
+	reverse      bool
+}
+
+// narrow makes from and to of since and until, where the file can tell: so what
+// is left out is not read. keeps has the last word.
+func (q *logQuery) narrow(ctx context.Context, st *filestorage.Storage) {
+	if !q.since.IsZero() {
+		if tid, err := st.TIDAt(ctx, q.since.Add(-time.Microsecond)); err == nil {
+			q.from = max(q.from, tid+1)
+		}
+	}
+	if !q.until.IsZero() {
+		if tid, err := st.TIDAt(ctx, q.until); err == nil {
+			q.to = min(q.to, tid)
+		}
+	}
+}
+
+// keeps tells whether a transaction is asked for.
+func (q *logQuery) keeps(tx *storage.Transaction) bool {
+	return !tx.Time.Before(q.since) && (q.until.IsZero() || !tx.Time.After(q.until)) && (q.user == "" || tx.User == q.user)
+}
+
+// timeFlag is a flag that takes a moment.
+type timeFlag struct{ time *time.Time }
+
+func (f timeFlag) String() string { return "" }
+func (f timeFlag) Type() string   { return "TIME" }
+func (f timeFlag) Set(s string) error {
+	for _, layout := range []string{time.DateOnly, time.RFC3339Nano} {
+		if t, err := time.Parse(layout, s); err == nil {
+			*f.time = t
+			return nil
+		}
+	}
+	if age, err := parseAge(s); err == nil && s != "" {
+		*f.time = time.Now().Add(-age)
+		return nil
+	}
+	return errors.New("not a time: give one such as 2006-01-02, 2006-01-02T15:04:05Z, or an age such as 90m or 7d")
 }
 
 // tidFlag is a flag that takes a transaction id. Nothing, the value from the
@@ -72,10 +124,14 @@ func (a *app) log(ctx context.Context, path string, q logQuery) error {
 		return err
 	}
 	defer snap.Release()
+	q.narrow(ctx, st)
 	n := 0
 	for tx, err := range st.History(snap, q.from, q.to, q.reverse) {
 		if err == nil {
 			err = ctx.Err()
+		}
+		if err == nil && !q.keeps(&tx) {
+			continue
 		}
 		if err == nil {
 			err = a.printTransaction(&tx, n == 0)

@@ -75,6 +75,8 @@ func (a *app) root() *cobra.Command {
 		a.verifyCommand(),
 		a.logCommand(),
 		a.tailCommand(),
+		a.historyCommand(),
+		a.diffCommand(),
 		a.locksCommand(),
 		a.migrateCommand(),
 		a.retypeCommand(),

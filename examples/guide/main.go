@@ -30,6 +30,7 @@ var chapters = []struct {
 	{"Tables and indexes", tables},
 	{"Weak references and Instances", weak},
 	{"Savepoints and large transactions", savepoints},
+	{"Looking back", lookingBack},
 	{"Live connections", live},
 	{"Isolation", isolation},
 	{"Checks", checks},
