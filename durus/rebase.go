@@ -51,7 +51,7 @@ type carrier struct {
 func (c *core) carry(ctx context.Context, base storage.Snapshot, w written) (storage.ReadSet, []storage.Record, error) {
 	r := &carrier{c: c, objects: c.readSet(), out: w, mine: w.records}
 	r.mergeable()
-	if len(c.order) == 0 && r.merging.at == nil && len(c.extents) == 0 {
+	if len(c.order) == 0 && r.merging.at == nil && len(c.extents) == 0 && len(c.relied) == 0 {
 		return r.objects, w.records, nil
 	}
 	if r.merging.at != nil {

@@ -99,7 +99,13 @@ func (db *DB) PlanUndo(ctx context.Context, tids ...TID) ([]Undone, error) {
 	defer tx.end()
 	tx.c.writable, tx.c.quick = true, false // nobody commits it
 	plan := []Undone{}
-	err = tx.undo(tids, func(u Undone) { plan = append(plan, u) })
+	seen := map[Undone]bool{} // several transactions may have changed one thing
+	err = tx.undo(tids, func(u Undone) {
+		if !seen[u] {
+			seen[u] = true
+			plan = append(plan, u)
+		}
+	})
 	return plan, err
 }
 

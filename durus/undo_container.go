@@ -241,11 +241,6 @@ func (u *undoing) listChange(t *touchedContainer, p encodedList, ch *collection.
 // differsFrom tells whether a list, as the session sees it, differs from an
 // earlier state from an index on, its end included.
 func (u *undoing) differsFrom(p encodedList, then collection.ListView, from int) (bool, error) {
-	if !p.changed() {
-		now := collection.ListView{List: then.List, Store: u.c.store(u.c.snap, p.common())}
-		_, differ, err := collection.DifferList(then, now, from, -1)
-		return differ, err
-	}
 	size, err := p.size(false)
 	if err != nil {
 		return false, err
@@ -253,6 +248,11 @@ func (u *undoing) differsFrom(p encodedList, then collection.ListView, from int)
 	length, err := then.Len()
 	if err != nil || size != length {
 		return true, err
+	}
+	if !p.changed() {
+		now := collection.ListView{List: then.List, Store: u.c.store(u.c.snap, p.common())}
+		_, differ, err := collection.DifferList(then, now, from, -1)
+		return differ, err
 	}
 	for i := from; i < size; i++ {
 		now, _, err := p.encodedAt(i)
