@@ -63,8 +63,6 @@ func exitCode(err error) int {
 		return exitNotDurus
 	case errors.Is(err, storage.ErrLocked), errors.Is(err, storage.ErrPacking), errors.Is(err, context.DeadlineExceeded):
 		return exitLocked
-	case errors.Is(err, storage.ErrDangling): // which Is ErrNotFound
-		return exitFailed
 	case errors.Is(err, storage.ErrNotFound), errors.Is(err, storage.ErrPacked), errors.Is(err, fs.ErrNotExist):
 		return exitNotFound
 	}

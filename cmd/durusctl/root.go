@@ -48,7 +48,7 @@ func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:               "durusctl COMMAND FILE [ARGS]",
 		Short:             "Look into durus databases, and keep them small",
-		Long:              `Look into durus databases that may be in use. Only index, pack, retype, undo write.`,
+		Long:              `Look into durus databases, also in use. Only index, pack, retype, undo write.`,
 		SilenceErrors:     true,
 		SilenceUsage:      true,
 		DisableAutoGenTag: true,
