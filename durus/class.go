@@ -68,8 +68,13 @@ func (c *core) classOf(raw uint64) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if u := c.used[oid]; u.edited != nil {
-		return u.edited.class(), nil
+	if e := c.used[oid].edited; e != nil {
+		if e.restored != nil {
+			if info := c.db.opts.Types.byClass(e.class()); info != nil {
+				return info.name, nil
+			}
+		}
+		return e.class(), nil
 	}
 	pos, err := c.find(oid)
 	if err != nil {

@@ -122,6 +122,7 @@ type valuePlan struct {
 	size    int64
 	fields  bool        // there are structs in them, of which newer programs may know more
 	mutable bool        // they hold memory that a program could change: slices, maps, pointers
+	encoded bool        // values as they are stored, of whatever type; see encodedValues
 	handles *handleWalk // nil: no containers in them
 }
 

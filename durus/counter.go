@@ -46,25 +46,10 @@ func (n Counter) Add(s Session, delta int64) error {
 		return c.stick(err)
 	}
 	p, err := c.counter(oid)
-	if err != nil {
-		return c.stick(err)
+	if err == nil {
+		err = p.add(delta)
 	}
-	var stored int64
-	if !p.fresh {
-		// It is no read: others may add to it.
-		if stored, err = p.value(); err != nil {
-			return c.stick(err)
-		}
-	}
-	sum, ok := sum64(p.delta, delta)
-	if ok {
-		_, ok = sum64(stored, sum)
-	}
-	if !ok {
-		return c.stick(p.overflow())
-	}
-	p.delta = sum
-	return nil
+	return c.stick(err)
 }
 
 // Value returns the value, as this transaction has left it.
@@ -86,22 +71,7 @@ func (n Counter) Value(s Session) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	if p.fresh {
-		return p.delta, nil
-	}
-	v, err := p.value()
-	if err != nil {
-		return 0, err
-	}
-	snap := c.observe()
-	if k := len(p.reads); k == 0 || p.reads[k-1] != snap {
-		p.reads = append(p.reads, snap)
-	}
-	sum, ok := sum64(v, p.delta)
-	if !ok {
-		return 0, c.stick(p.overflow())
-	}
-	return sum, nil
+	return p.read()
 }
 
 // OID returns the id of the counter's object, 0 for the zero handle.
@@ -154,6 +124,46 @@ func (c *core) counter(oid OID) (*counterPending, error) {
 		return nil, c.wrongContainer(oid, p.common().class, collection.ClassCounter)
 	}
 	return n, nil
+}
+
+// read is the value as the session sees it, which enters the read set.
+func (p *counterPending) read() (int64, error) {
+	if p.fresh {
+		return p.delta, nil
+	}
+	v, err := p.value()
+	if err != nil {
+		return 0, err
+	}
+	snap := p.c.observe()
+	if k := len(p.reads); k == 0 || p.reads[k-1] != snap {
+		p.reads = append(p.reads, snap)
+	}
+	sum, ok := sum64(v, p.delta)
+	if !ok {
+		return 0, p.c.stick(p.overflow())
+	}
+	return sum, nil
+}
+
+func (p *counterPending) add(delta int64) error {
+	var stored int64
+	if !p.fresh {
+		// It is no read: others may add to it.
+		var err error
+		if stored, err = p.value(); err != nil {
+			return err
+		}
+	}
+	sum, ok := sum64(p.delta, delta)
+	if ok {
+		_, ok = sum64(stored, sum)
+	}
+	if !ok {
+		return p.overflow()
+	}
+	p.delta = sum
+	return nil
 }
 
 func (p *counterPending) overflow() error {

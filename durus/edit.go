@@ -71,7 +71,9 @@ func (c *core) edit(raw uint64, t reflect.Type) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if e, err := c.touched(oid); e != nil {
+	if e, err := c.touched(oid); e != nil && e.restored != nil {
+		return c.editRestored(e, t)
+	} else if e != nil {
 		return e.value, nil
 	} else if err != nil {
 		return nil, err

@@ -28,8 +28,10 @@ type keyPlan struct {
 	exact  bool
 	text   bool // a string, whose prefix may be taken from any place
 	refs   bool // a reference, or holds some
-	encode func(b []byte, k unsafe.Pointer, own func(uint64) (uint64, error)) ([]byte, error)
-	decode func(c *codec.Cursor, k unsafe.Pointer, tag uint64)
+	// encoded: keys as they are stored, of whatever type. See encodedKeys.
+	encoded bool
+	encode  func(b []byte, k unsafe.Pointer, own func(uint64) (uint64, error)) ([]byte, error)
+	decode  func(c *codec.Cursor, k unsafe.Pointer, tag uint64)
 }
 
 var keyPlans sync.Map // reflect.Type -> *keyPlan

@@ -65,13 +65,19 @@ func (u *listUse[V]) bind(oid OID) (err error) {
 	if u.c.writable {
 		if p := u.c.containers[oid]; p != nil {
 			if u.state, _ = p.(*listPending[V]); u.state == nil {
+				if raw, ok := p.(*rawList); ok {
+					return u.succeed(raw)
+				}
 				if have := p.common().class; have != collection.ClassList {
 					return u.c.wrongContainer(oid, have, collection.ClassList)
 				}
 				return fmt.Errorf("%w: list %s is used with two value types in this transaction: use one", ErrType, oid)
 			}
 			u.typ, u.note = u.state.typ, &u.state.container
-			return nil
+			if u.c.encoded == nil {
+				return nil
+			}
+			return u.c.handOver(oid)
 		}
 	}
 	if u.typ, err = listTypeOf[V](u.c.db.opts.Types); err != nil {
@@ -83,6 +89,16 @@ func (u *listUse[V]) bind(oid OID) (err error) {
 		u.c.addContainer(u.state)
 	}
 	return nil
+}
+
+// succeed makes the reader of a list whose changes Undo has brought back.
+func (u *listUse[V]) succeed(raw *rawList) (err error) {
+	if u.typ, err = listTypeOf[V](u.c.db.opts.Types); err != nil {
+		return err
+	}
+	u.state = newListPending(u.c, u.typ, u.oid, false)
+	u.note = &u.state.container
+	return u.c.succeed(raw, u.state)
 }
 
 func (l List[V]) write(s Session) (*listPending[V], error) {

@@ -31,7 +31,7 @@ func (p *listPending[V]) pack(c *core, w *codec.Writer) error {
 		for _, i := range slices.Sorted(maps.Keys(p.sets)) {
 			s := p.sets[i]
 			var extra codec.Extra
-			if p.typ.values.fields && !p.fresh {
+			if p.typ.values.fields && !p.fresh && !s.whole {
 				if extra, err = p.extra(i); err != nil {
 					return err
 				}

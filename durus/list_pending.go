@@ -39,6 +39,7 @@ type listPending[V any] struct {
 type listSet[V any] struct {
 	value V
 	at    storage.Snapshot
+	whole bool // the value that it replaces leaves nothing behind; see listReader.extra
 }
 
 // listPiece is n values of the stored list from an index on, or values of the
@@ -293,7 +294,7 @@ func (p *listPending[V]) set(i int, v V) error {
 	if p.sets == nil {
 		p.sets = make(map[int]listSet[V])
 	}
-	p.sets[i] = listSet[V]{v, at}
+	p.sets[i] = listSet[V]{value: v, at: at}
 	return nil
 }
 

@@ -93,6 +93,9 @@ func (r *listReader[V]) load(oid OID, pos storage.Position) (*innerNode, *listLe
 		return nil, nil, fmt.Errorf("durus: list %s in %s cannot be read as one of %s: %w", r.oid, c.db.path, typeFor[V](), err)
 	}
 	leaf := &listLeaf[V]{vals, extra, r.typ.values}
+	if r.typ.values.encoded { // the cache is for leaves of the program's type
+		return nil, leaf, nil
+	}
 	size := int64(len(vals))*r.typ.values.size + int64(len(rec.Payload))/2
 	if cached, ok := c.gen.cache.put(pos, leaf, size).(*listLeaf[V]); ok {
 		leaf = cached

@@ -39,7 +39,7 @@ func (c *core) load(raw uint64, depend bool) (any, error) {
 		return nil, err
 	}
 	if e, err := c.touched(oid); e != nil {
-		return e.value, nil
+		return c.shown(e)
 	} else if err != nil {
 		return nil, err
 	}

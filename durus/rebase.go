@@ -51,7 +51,7 @@ type carrier struct {
 func (c *core) carry(ctx context.Context, base storage.Snapshot, w written) (storage.ReadSet, []storage.Record, error) {
 	r := &carrier{c: c, objects: c.readSet(), out: w, mine: w.records}
 	r.mergeable()
-	if len(c.order) == 0 && r.merging.at == nil && len(c.extents) == 0 {
+	if len(c.order) == 0 && r.merging.at == nil && len(c.extents) == 0 && len(c.relied) == 0 {
 		return r.objects, w.records, nil
 	}
 	if r.merging.at != nil {
@@ -131,6 +131,10 @@ func (r *carrier) sinceExtents(base storage.Snapshot) error {
 func (r *carrier) Depends(oid OID, pos storage.Position) bool {
 	if p := r.c.nodes[oid]; p != nil {
 		p.stale, r.stale = true, true
+		if other := r.c.encoded[p.oid]; other != nil { // two have used the nodes
+			other.common().stale = true
+			r.c.containers[p.oid].common().stale = true
+		}
 	}
 	if len(r.c.extents) > 0 {
 		r.newer = append(r.newer, oid)

@@ -22,6 +22,7 @@ type Savepoint struct {
 	containers int
 	meta       storage.Meta
 	onCommit   int
+	undone     int
 }
 
 // savedState is the state of an object that was in memory.
@@ -61,7 +62,7 @@ func (tx *Tx) Savepoint() (*Savepoint, error) {
 	s := c.spilled
 	s.keeping = true
 	sp := &Savepoint{
-		tx: tx, meta: tx.meta, onCommit: len(tx.onCommit), containers: len(c.order),
+		tx: tx, meta: tx.meta, onCommit: len(tx.onCommit), containers: len(c.order), undone: len(tx.undone),
 	}
 	if err := c.save(sp); err != nil {
 		return nil, err
@@ -148,6 +149,7 @@ func (sp *Savepoint) Rollback() error {
 	tx.meta = sp.meta
 	clear(tx.onCommit[sp.onCommit:])
 	tx.onCommit = tx.onCommit[:sp.onCommit]
+	tx.undone = tx.undone[:sp.undone]
 	for _, undo := range sp.undo {
 		undo()
 	}
@@ -263,7 +265,7 @@ func forgivable(err error) bool {
 			return false
 		}
 	}
-	for _, mistake := range []error{ErrType, ErrNotFound, ErrForeign, ErrTooLarge, errWrite} {
+	for _, mistake := range []error{ErrType, ErrNotFound, ErrForeign, ErrTooLarge, ErrConflict, errWrite} {
 		if errors.Is(err, mistake) {
 			return true
 		}

@@ -56,6 +56,7 @@ type core struct {
 
 	containers map[OID]pending               // that were used; nil until the first
 	order      []pending                     // the same, in the order of their first use
+	encoded    map[OID]pending               // those without types that ones of containers have succeeded
 	nodes      map[OID]*container            // nodes that were used, and of which container
 	filled     []func(stored func(OID) bool) // take back containers that were made for zero handles
 	bounded    bool                          // Rebase runs under the commit lock,
@@ -93,6 +94,8 @@ type edited struct {
 	extra codec.Extra
 	fresh bool // new: stored only if something stored refers to it
 	force bool // stored although it may not have changed, for others to conflict
+
+	restored *restored // a state that Undo has brought back; then info is nil and value an *Opaque
 
 	hasItem bool   // item is set
 	item    uint32 // the state as it was put aside last; see spilled

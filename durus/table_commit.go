@@ -42,10 +42,14 @@ func (c *core) keepIndexes() error {
 	// More may be edited on the way: directories.
 	for i := 0; i < len(c.dirty); i++ {
 		e := c.dirty[i]
-		if e.info == nil {
-			continue // an Opaque is new, and in no table
+		info, value := e.info, e.value
+		if e.restored != nil {
+			info, value = e.restored.info, e.restored.value
 		}
-		tree, ok := dir.members(e.info)
+		if info == nil {
+			continue // an Opaque is new, and in no table; or Undo has looked after it
+		}
+		tree, ok := dir.members(info)
 		if !ok {
 			continue
 		}
@@ -56,14 +60,14 @@ func (c *core) keepIndexes() error {
 		if m == nil {
 			continue
 		}
-		if _, ok := dir.Members[e.info.name]; !ok {
+		if _, ok := dir.Members[info.name]; !ok {
 			// The object gets another class name: programs that know it only by
 			// that must find its tables, too.
-			if _, err := c.makeMembers(e.info); err != nil {
+			if _, err := c.makeMembers(info); err != nil {
 				return c.stick(err)
 			}
 		}
-		if err := k.compare(m, e.info, e.value, func() (bool, error) { return c.differs(e) }); err != nil {
+		if err := k.compare(m, info, value, func() (bool, error) { return c.differs(e) }); err != nil {
 			return c.stick(err)
 		}
 	}
@@ -277,6 +281,9 @@ func (m *member) store() error {
 
 // differs tells whether an edited object is to be stored.
 func (c *core) differs(e *edited) (bool, error) {
+	if e.restored != nil { // or what its indexes have
+		return true, nil
+	}
 	w := writers.Get().(*codec.Writer)
 	defer func() {
 		w.Out = nil

@@ -138,8 +138,7 @@ func (r *treeReader[K, V]) load(oid OID, pos storage.Position) (*innerNode, *tre
 		return nil, nil, err
 	}
 	if n.Head && n.Key != r.typ.plan.name {
-		return nil, nil, fmt.Errorf("%w: the keys of %s %s in %s are %s, those of a %s would be %s: use a handle with the key type that it was made with",
-			ErrType, r.typ.class, oid, c.db.path, n.Key, reflect.TypeFor[K](), r.typ.plan.name)
+		return nil, nil, r.wrongKeys(n.Key)
 	}
 	if n.Keys == nil || n.Head != (oid == r.oid) || !n.Head && n.Of != uint64(r.oid) || n.Level == 0 && (n.Values == nil) != (r.typ.values == nil) {
 		return nil, nil, c.nodeError(oid, fmt.Errorf("it is no node of a %s", r.typ.class))
@@ -151,11 +150,19 @@ func (r *treeReader[K, V]) load(oid OID, pos storage.Position) (*innerNode, *tre
 	if err != nil {
 		return nil, nil, err
 	}
+	if r.typ.plan.encoded { // the cache is for leaves of the program's types
+		return nil, leaf, nil
+	}
 	if cached, ok := c.gen.cache.put(pos, leaf, r.memory(leaf, len(rec.Payload))).(*treeLeaf[K, V]); ok && cached.typ == r.typ {
 		leaf = cached
 	}
 	c.shared.handedOutNode(oid, pos, c.gen, leaf)
 	return nil, leaf, nil
+}
+
+func (r *treeReader[K, V]) wrongKeys(have string) error {
+	return fmt.Errorf("%w: the keys of %s %s in %s are %s, those of a %s would be %s: use a handle with the key type that it was made with",
+		ErrType, r.typ.class, r.oid, r.c.db.path, have, reflect.TypeFor[K](), r.typ.plan.name)
 }
 
 // memory is about what a leaf takes in the cache.
@@ -256,8 +263,10 @@ func (r *treeReader[K, V]) keys(n *innerNode) (*keySet[K], error) {
 	if err != nil {
 		return nil, r.misfit(err)
 	}
-	var v any = s
-	n.keys.Store(&v)
+	if !r.typ.plan.encoded {
+		var v any = s
+		n.keys.Store(&v)
+	}
 	return s, nil
 }
 

@@ -28,13 +28,7 @@ func (t *treePending[K, V]) pack(c *core, w *codec.Writer) error {
 			}
 		}
 		if !e.deleted && t.typ.values != nil {
-			var extra codec.Extra
-			if t.typ.values.fields && !t.fresh {
-				if extra, err = t.reader().extra(&e.key); err != nil {
-					return err
-				}
-			}
-			if err := t.typ.values.one.Encode(w, &e.value, extra); err != nil {
+			if err := t.writeValue(w, e); err != nil {
 				return fmt.Errorf("the value of key %s: %w", collection.Spell(op.Key), err)
 			}
 			op.Value = t.arena.bytes(w.Buf[mark:])
@@ -44,6 +38,22 @@ func (t *treePending[K, V]) pack(c *core, w *codec.Writer) error {
 		t.bases = append(t.bases, e.at)
 		return nil
 	})
+}
+
+// writeValue appends the value that a write stores.
+func (t *treePending[K, V]) writeValue(w *codec.Writer, e *treeWrite[K, V]) error {
+	if e.encoded != nil {
+		w.Buf = append(w.Buf, *e.encoded...) // it refers to what is stored
+		return nil
+	}
+	var extra codec.Extra
+	if t.typ.values.fields && !t.fresh {
+		var err error
+		if extra, err = t.reader().extra(&e.key); err != nil {
+			return err
+		}
+	}
+	return t.typ.values.one.Encode(w, &e.value, extra)
 }
 
 func (t *treePending[K, V]) tree() *collection.Tree {

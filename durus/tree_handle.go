@@ -35,22 +35,46 @@ func (t *tree[K, V]) bind(oid OID, class string) (err error) {
 	t.oid = oid
 	if t.c.writable {
 		if p := t.c.containers[oid]; p != nil {
-			if t.state, _ = p.(*treePending[K, V]); t.state == nil || t.state.class != class {
+			if t.state, _ = p.(*treePending[K, V]); t.state == nil && p.common().class == class {
+				if raw, ok := p.(*rawTree); ok {
+					return t.succeed(raw)
+				}
+			}
+			if t.state == nil || t.state.class != class {
 				return t.mismatch(p, class)
 			}
 			t.typ, t.note = t.state.typ, &t.state.container
-			return nil
+			if t.c.encoded == nil {
+				return nil
+			}
+			return t.c.handOver(oid)
 		}
 	}
 	if t.typ, err = treeTypeOf[K, V](t.c.db.opts.Types, class); err != nil {
 		return err
 	}
 	if t.c.writable {
-		t.state = &treePending[K, V]{container: container{oid: oid, class: class}, typ: t.typ, c: t.c}
-		t.note = &t.state.container
+		t.use()
 		t.c.addContainer(t.state)
 	}
 	return nil
+}
+
+func (t *tree[K, V]) use() {
+	t.state = &treePending[K, V]{container: container{oid: t.oid, class: t.typ.class}, typ: t.typ, c: t.c}
+	t.note = &t.state.container
+}
+
+// succeed makes the reader of a tree whose changes Undo has brought back.
+func (t *tree[K, V]) succeed(raw *rawTree) (err error) {
+	if t.typ, err = treeTypeOf[K, V](t.c.db.opts.Types, raw.class); err != nil {
+		return err
+	}
+	if have := raw.typ.plan.name; have != t.typ.plan.name {
+		return t.wrongKeys(have)
+	}
+	t.use()
+	return t.c.succeed(raw, t.state)
 }
 
 func (t *tree[K, V]) mismatch(p pending, class string) error {

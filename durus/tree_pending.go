@@ -42,6 +42,7 @@ type treeWrite[K comparable, V any] struct {
 	deleted bool
 	was     presence         // of the key in the snapshot
 	at      storage.Snapshot // in which the key was written first
+	encoded *[]byte          // the value as it is to be stored; nil: encode value
 }
 
 type presence uint8
@@ -301,6 +302,11 @@ func (t *treePending[K, V]) savepoint() (undo func()) {
 			u := t.log[len(t.log)-1]
 			t.log = t.log[:len(t.log)-1]
 			p, old := t.find(&u.write.key, u.write.prefix)
+			if old == nil { // it was handed over
+				t.writes.insert(p, u.write)
+				t.account(&u.write, 1)
+				continue
+			}
 			t.account(old, -1)
 			if u.none {
 				t.writes.remove(p)

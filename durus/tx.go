@@ -23,6 +23,7 @@ type Tx struct {
 	onCommit []func(TID)
 
 	savepoints []*Savepoint // that can be rolled back to, in order
+	undone     []TID        // what Undo has undone
 
 	outer  *Tx             // the writable transaction that ctx came from
 	marked context.Context // ctx with this transaction in it; see Context

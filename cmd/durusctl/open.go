@@ -25,17 +25,25 @@ func openWith(path string, opts filestorage.Options) (*filestorage.Storage, erro
 	opts.FS = posix.New()
 	opts.Logger = slog.New(slog.DiscardHandler) // what matters comes back as an error
 	st, err := filestorage.Open(path, opts)
+	if err != nil {
+		return nil, explainOpen(path, err)
+	}
+	return st, nil
+}
+
+// explainOpen says what to do about a database that cannot be opened.
+func explainOpen(path string, err error) error {
 	switch {
 	case errors.Is(err, storage.ErrCorrupt), errors.Is(err, storage.ErrTooNew), errors.Is(err, storage.ErrNotDurus):
-		return nil, err // says itself what to do
+		return err // says itself what to do
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, explain(err, path+" does not exist: check the path; a database is created by the first program that writes to it")
+		return explain(err, path+" does not exist: check the path; a database is created by the first program that writes to it")
 	case errors.Is(err, vfs.ErrNotRegular):
-		return nil, explain(err, err.Error()+": name the database file itself")
+		return explain(err, err.Error()+": name the database file itself")
 	case errors.Is(err, fs.ErrPermission):
-		return nil, explain(err, err.Error()+": run as a user who may read the file, its lock file and its directory")
+		return explain(err, err.Error()+": run as a user who may read the file, its lock file and its directory")
 	}
-	return st, err
+	return err
 }
 
 // explained is an error in words that are for the user alone.

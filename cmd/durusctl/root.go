@@ -50,7 +50,7 @@ func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:               "durusctl COMMAND FILE [ARGS]",
 		Short:             "Look into durus databases, keep them small and safe",
-		Long:              `Look into durus databases in use. Only index, pack, retype and restore write.`,
+		Long:              `Look into durus databases in use. index, pack, restore, retype, undo write.`,
 		SilenceErrors:     true,
 		SilenceUsage:      true,
 		DisableAutoGenTag: true,
@@ -96,6 +96,7 @@ func (a *app) root() *cobra.Command {
 		a.dumpCommand(),
 		a.loadCommand(),
 		a.salvageCommand(),
+		a.undoCommand(),
 		a.versionCommand(),
 		a.manCommand(),
 	)

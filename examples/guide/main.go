@@ -31,6 +31,7 @@ var chapters = []struct {
 	{"Weak references and Instances", weak},
 	{"Savepoints and large transactions", savepoints},
 	{"Looking back", lookingBack},
+	{"Undo", undoing},
 	{"Watching", watching},
 	{"Live connections", live},
 	{"Isolation", isolation},

@@ -4,6 +4,8 @@
 //	go run ./examples/notes watch
 //	go run ./examples/notes add "buy milk"
 //	go run ./examples/notes list
+//	go run ./examples/notes history
+//	go run ./examples/notes undo 1767323049000000
 package main
 
 import (
@@ -11,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"os/signal"
 	"slices"
@@ -49,8 +52,16 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		args = []string{"help"}
 	}
 	verb, text := args[0], strings.Join(args[1:], " ")
-	if !slices.Contains([]string{"add", "list", "watch"}, verb) || (verb == "add") != (text != "") {
-		return errors.New(`use: add "TEXT", list, or watch`)
+	takesText := verb == "add" || verb == "undo"
+	if !slices.Contains([]string{"add", "list", "watch", "history", "undo"}, verb) || takesText != (text != "") {
+		return errors.New(`use: add "TEXT", list, watch, history, or undo TRANSACTION`)
+	}
+	var tid durus.TID
+	if verb == "undo" {
+		var err error
+		if tid, err = durus.ParseTID(text); err != nil {
+			return err
+		}
 	}
 	db, err := durus.Open("notes.durus", nil)
 	if err != nil {
@@ -62,6 +73,10 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		err = add(ctx, db, text)
 	case "list":
 		_, err = list(ctx, db, 0, out)
+	case "history":
+		err = history(db, out)
+	case "undo":
+		_, err = db.Undo(ctx, tid)
 	default:
 		err = watch(ctx, db, out)
 	}
@@ -70,6 +85,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 
 func add(ctx context.Context, db *durus.DB, text string) error {
 	return db.Update(ctx, func(tx *durus.Tx) error {
+		tx.Describe(os.Getenv("USER"), "add "+text, nil)
 		book := durus.Must(notebook.Edit(tx))
 		note := durus.Must(durus.Add(tx, &Note{time.Now(), text}))
 		book.Notes = append(book.Notes, note)
@@ -86,6 +102,17 @@ func list(ctx context.Context, db *durus.DB, seen int, out io.Writer) (int, erro
 		}
 		return len(book.Notes), nil
 	})
+}
+
+// history prints what was done, the undone and the undo included.
+func history(db *durus.DB, out io.Writer) error {
+	for info, err := range db.Transactions(0, math.MaxUint64) {
+		if err != nil {
+			return err
+		}
+		fmt.Fprintln(out, info.TID, "", info.Time.Format(time.DateTime), "", info.Description)
+	}
+	return nil
 }
 
 // watch looks for new notes until it is interrupted. A look that finds nothing

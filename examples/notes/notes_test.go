@@ -3,12 +3,15 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/durusdb/durus/durus"
 )
 
 // childEnv makes the test binary the command itself.
@@ -93,6 +96,43 @@ func TestTwoTerminals(t *testing.T) {
 	_ = watch.Wait()
 }
 
+// What was added is undone and redone, as the history says.
+func TestUndo(t *testing.T) {
+	t.Chdir(t.TempDir())
+	do := func(want string, args ...string) []string {
+		t.Helper()
+		var out bytes.Buffer
+		if err := run(t.Context(), args, &out); err != nil {
+			t.Fatalf("%v: %v", args, err)
+		}
+		lines := strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")
+		var last []string
+		for _, l := range lines {
+			_, text, _ := strings.Cut(strings.TrimSpace(l), "  ")
+			if args[0] == "history" {
+				_, text, _ = strings.Cut(text, "  ")
+			}
+			last = append(last, text)
+		}
+		if got := strings.Join(last, ","); got != want {
+			t.Errorf("%v prints %q, want %q", args, got, want)
+		}
+		return lines
+	}
+	tid := func(line string) string { id, _, _ := strings.Cut(line, " "); return id }
+	do("", "add", "milk")
+	do("", "add", "bread")
+	lines := do("add milk,add bread", "history")
+	do("", "undo", tid(lines[1]))
+	do("milk", "list")
+	lines = do("add milk,add bread,undo of "+tid(lines[1]), "history")
+	do("", "undo", tid(lines[2]))
+	do("milk,bread", "list")
+	if err := run(t.Context(), []string{"undo", tid(lines[0])}, &bytes.Buffer{}); !errors.Is(err, durus.ErrConflict) {
+		t.Errorf("the list has changed since: %v", err)
+	}
+}
+
 func TestUsage(t *testing.T) {
 	t.Chdir(t.TempDir())
 	t.Cleanup(func() {
@@ -100,7 +140,7 @@ func TestUsage(t *testing.T) {
 			t.Errorf("it has made %v, %v", files, err)
 		}
 	})
-	for _, args := range [][]string{nil, {"add"}, {"list", "x"}, {"burn"}} {
+	for _, args := range [][]string{nil, {"add"}, {"list", "x"}, {"burn"}, {"undo"}, {"undo", "x"}, {"history", "x"}} {
 		var out bytes.Buffer
 		if err := run(t.Context(), args, &out); err == nil || out.Len() > 0 {
 			t.Errorf("%v: %v, %q", args, err, &out)

@@ -27,6 +27,9 @@ func (c *compiler) compile(t reflect.Type, path string) (coder, error) {
 	if t == timeType {
 		return c.keep(t, timeCoder{}), nil
 	}
+	if t == rawType {
+		return c.keep(t, rawCoder{}), nil
+	}
 	switch t.Kind() {
 	case reflect.Pointer:
 		return c.pointer(t, path)

@@ -66,9 +66,25 @@ func useEverything(t testing.TB, before, m memory, class string, oid uint64) {
 	check("Check", whole)
 	n := 0
 	count := func() bool { n++; return n < 10_000 }
+	var nodes []uint64
+	for n := range m.state {
+		nodes = append(nodes, n)
+	}
+	slices.Sort(nodes)
+	nodes = slices.DeleteFunc(nodes, func(n uint64) bool { // as a tool sorts them
+		node, err := before.Node(n, before.state[n])
+		return err != nil || node.OID != oid && node.Of != oid
+	})
 	if class == ClassList {
 		list := &List{OID: oid}
 		v := ListView{list, m}
+		_, _, err := DiffList(ListView{list, before}, v, nodes)
+		check("DiffList", err)
+		_, _, err = DiffList(v, ListView{list, before}, nodes[:len(nodes)/2])
+		check("DiffList", err)
+		_, _, err = v.Get(7)
+		check("Get", err)
+		v.Leaf(7)
 		length, err := v.Len()
 		check("Len", err)
 		if whole == nil && (err != nil || length != shape.Length) {
@@ -113,6 +129,10 @@ func useEverything(t testing.TB, before, m memory, class string, oid uint64) {
 	}
 	_, _, err = v.Get(key(7))
 	check("Get", err)
+	_, _, err = DiffTree(View{tree, before}, v, nodes)
+	check("DiffTree", err)
+	_, _, err = DiffTree(v, View{tree, before}, nodes[:len(nodes)/2])
+	check("DiffTree", err)
 	old := View{tree, before}
 	_, err = Differ(v, old, Range{})
 	check("Differ", err)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"testing"
 
@@ -139,6 +140,54 @@ func treeModel(t *rapid.T, class string) {
 		if round > 0 {
 			differences(t, View{tree, before}, now, was, model, span)
 		}
+		diffTree(t, View{tree, before}, now, written(b), was, model, round > 0)
+	}
+}
+
+// written are the nodes that a builder has changed.
+func written(b *Builder) (oids []uint64) {
+	for i := range b.Changes {
+		if b.Changes[i].Class != ClassCounter {
+			oids = append(oids, b.Changes[i].OID)
+		}
+	}
+	return oids
+}
+
+// The nodes that were written tell all that was changed, and nothing else.
+func diffTree(t *rapid.T, before, now View, nodes []uint64, was, is map[int]int, existed bool) {
+	changes, found, err := DiffTree(before, now, nodes)
+	if err != nil || found != existed {
+		t.Fatalf("existed %v, %v", found, err)
+	}
+	back := clone(is)
+	for i, c := range changes {
+		if i > 0 && now.Compare(changes[i-1].Key, c.Key) >= 0 {
+			t.Fatalf("%x does not come before %x", changes[i-1].Key, c.Key)
+		}
+		cur := codec.NewCursor(c.Key)
+		k := int(cur.Int())
+		value := func(b []byte) (v int) {
+			if b != nil {
+				cur := codec.NewCursor(b)
+				if _, err := fmt.Sscanf(string(cur.String()), "value %d", &v); err != nil {
+					t.Fatal(err)
+				}
+			}
+			return v
+		}
+		if v, ok := back[k]; ok != c.Is || v != value(c.Now) {
+			t.Fatalf("%d: %+v, but there is %d, %v", k, c, v, ok)
+		}
+		if delete(back, k); c.Was {
+			back[k] = value(c.Before)
+		}
+		if v, ok := is[k]; c.Was && ok && v == back[k] {
+			t.Fatalf("%d has not changed", k)
+		}
+	}
+	if !maps.Equal(back, was) {
+		t.Fatalf("without %d changes it is %v, want %v", len(changes), back, was)
 	}
 }
 
@@ -243,6 +292,7 @@ func listModel(t *rapid.T) {
 		if n, err := now.Len(); err != nil || n != len(model) {
 			t.Fatalf("length %d, %v", n, err)
 		}
+		diffList(t, ListView{list, before}, now, written(b), was, model, round > 0)
 		if round > 0 {
 			from := rapid.IntRange(0, len(was)+2).Draw(t, "from")
 			to := rapid.IntRange(-1, len(was)+5).Draw(t, "to")
@@ -258,6 +308,34 @@ func listModel(t *rapid.T) {
 				t.Fatalf("[%d, %d): differ %v, %v and %v, %v", from, to, differ, part(was), part(model), err)
 			}
 		}
+	}
+}
+
+func diffList(t *rapid.T, before, now ListView, nodes []uint64, was, is []int, existed bool) {
+	changes, found, err := DiffList(before, now, nodes)
+	if err != nil || found != existed {
+		t.Fatalf("existed %v, %v", found, err)
+	}
+	plain := func(values [][]byte) (out []int) {
+		for _, v := range values {
+			c := codec.NewCursor(v)
+			out = append(out, int(c.Int()))
+		}
+		return out
+	}
+	back := slices.Clone(is)
+	for i := len(changes) - 1; i >= 0; i-- {
+		c := &changes[i]
+		if i > 0 && c.At < changes[i-1].At+len(changes[i-1].Now) {
+			t.Fatalf("change %d is within the one before", i)
+		}
+		if n := plain(c.Now); !slices.Equal(n, back[c.At:c.At+len(n)]) {
+			t.Fatalf("at %d: %v, but there is %v", c.At, n, back)
+		}
+		back = slices.Replace(back, c.At, c.At+len(c.Now), plain(c.Before)...)
+	}
+	if !slices.Equal(back, was) {
+		t.Fatalf("without %d changes it is %v, want %v", len(changes), back, was)
 	}
 }
 
