@@ -247,7 +247,7 @@ func (m *undoModel) list(tx *Tx, root *undoRoot, next *undoWorld) error {
 				return err
 			}
 		}
-	case kind < 4:
+	case kind == 2 || kind == 3:
 		for range []int{1, 70}[kind-2] {
 			v := m.fresh()
 			next.log = append(next.log, v)
