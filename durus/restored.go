@@ -177,17 +177,13 @@ func (c *core) editRestored(old *edited, t reflect.Type) (any, error) {
 	return v, nil
 }
 
-// replaceEdited puts an edited object in the place of another one of the same id.
+// replaceEdited makes old, which was restored, what e is. Savepoints have a copy.
 func (c *core) replaceEdited(old, e *edited) {
-	for i := range c.dirty {
-		if c.dirty[i] == old {
-			c.dirty[i] = e
-		}
-	}
 	if c.ptrs != nil {
 		delete(c.ptrs, old.value)
 		c.ptrs[e.value] = e.oid
 	}
-	c.use(e.oid, use{pos: c.used[e.oid].pos, edited: e})
-	c.weigh(e)
+	e.round = old.round
+	*old = *e
+	c.weigh(old)
 }

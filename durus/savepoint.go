@@ -30,6 +30,7 @@ type savedState struct {
 	oid    OID
 	item   uint32
 	opaque *edited // of an *Opaque, which never changes; then item is not set
+	was    edited  // what opaque was: Undo puts another state there, and Edit a value
 }
 
 // ErrSavepointGone is the error of Savepoint.Rollback after an earlier
@@ -90,7 +91,7 @@ func (c *core) save(sp *Savepoint) error {
 	for i := 0; i < len(c.dirty); i++ {
 		e := c.dirty[i]
 		if e.info == nil {
-			sp.states = append(sp.states, savedState{oid: e.oid, opaque: e})
+			sp.states = append(sp.states, savedState{oid: e.oid, opaque: e, was: *e})
 			continue
 		}
 		if err := c.encode(e, w); err != nil {
@@ -217,6 +218,7 @@ func (c *core) keep(e *edited) {
 // restoreSaved restores an object that was in memory at the savepoint.
 func (c *core) restoreSaved(st savedState) error {
 	if st.opaque != nil {
+		*st.opaque = st.was
 		c.keep(st.opaque)
 		return nil
 	}

@@ -50,7 +50,8 @@ func describeUndo(tids []TID) string {
 
 // Undo takes back what earlier transactions have done, as part of this one, the
 // newest first, whatever the order in which they are given. It reads only what
-// those wrote, and needs no Go types.
+// those wrote, needs no Go types, and keeps what comes back in memory until the
+// commit.
 //
 // An object gets the state back that it had before, byte for byte, of whatever
 // version of its class. It must be as the undone transaction left it, or

@@ -315,6 +315,88 @@ func TestUndoInPlace(t *testing.T) {
 	})
 }
 
+// Going back to a savepoint takes an Undo back, and what was edited on top of it.
+func TestUndoSavepoint(t *testing.T) {
+	onPackBeds(t, func(t *testing.T, b *bed) {
+		db := b.db()
+		ra, _ := openAccounts(t, db, 1, 2)
+		set := func(n int64) TID {
+			return commit(t, db, func(tx *Tx) error { Must(ra.Edit(tx)).Balance = n; return nil })
+		}
+		t1, t2, t3 := set(10), set(20), set(30)
+		update(t, db, func(tx *Tx) error {
+			want := func(n int64) {
+				t.Helper()
+				if v := Must(ra.Load(tx)); v.Balance != n {
+					t.Errorf("%d, want %d", v.Balance, n)
+				}
+			}
+			start := Must(tx.Savepoint())
+			if err := tx.Undo(t3); err != nil {
+				return err
+			}
+			want(20)
+			first := Must(tx.Savepoint())
+			if err := tx.Undo(t2); err != nil {
+				return err
+			}
+			want(10)
+			second := Must(tx.Savepoint())
+			Must(ra.Edit(tx)).Balance = 77
+			want(77)
+			for _, back := range []struct {
+				sp *Savepoint
+				n  int64
+			}{{second, 10}, {first, 20}, {first, 20}, {start, 30}} {
+				if err := back.sp.Rollback(); err != nil {
+					return err
+				}
+				want(back.n)
+			}
+			if err := tx.Undo(t1, t2, t3); err != nil {
+				return err
+			}
+			want(1)
+			Must(ra.Edit(tx)).Balance++
+			return nil
+		})
+		if a := balance(t, db, "a"); a != 2 {
+			t.Errorf("%d", a)
+		}
+	})
+}
+
+// weakling refers to an account that it does not keep.
+type weakling struct {
+	Name string
+	To   WeakRef[account]
+}
+
+var (
+	_           = Register[weakling]("test.Weakling")
+	theWeakling = NewRoot[weakling]("weakling")
+)
+
+// A weak reference comes back whether there is anything behind it or not.
+func TestUndoWeak(t *testing.T) {
+	onPackBeds(t, func(t *testing.T, b *bed) {
+		db := b.db()
+		_, rb := openAccounts(t, db, 1, 2)
+		commit(t, db, func(tx *Tx) error { Must(theWeakling.Edit(tx)).To = rb.Weak(); return nil })
+		commit(t, db, func(tx *Tx) error { delete(Must(theBank.Edit(tx)).Accounts, "b"); return nil })
+		t1 := commit(t, db, func(tx *Tx) error { *Must(theWeakling.Edit(tx)) = weakling{Name: "x"}; return nil })
+		packed(t, db, pack.Options{KeepFrom: t1})
+		undo(t, db, t1)
+		view(t, db, func(tx *Tx) error {
+			w := Must(theWeakling.Load(tx))
+			if _, ok, err := w.To.Load(tx); w.To.OID() != rb.OID() || ok || err != nil {
+				t.Errorf("%v, there %v, %v", w.To, ok, err)
+			}
+			return nil
+		})
+	})
+}
+
 // Mistakes are told, stick, and change nothing.
 func TestUndoMistakes(t *testing.T) {
 	onPackBeds(t, func(t *testing.T, b *bed) {
