@@ -6,9 +6,9 @@ import (
 	"testing"
 )
 
-// awaited are files that the text tells of and that come with a later change:
-// the lines of testdata/awaited.txt, which also has the commands that
-// cmd/durusctl is to get. Without that file nothing is awaited.
+// awaited are the files, log messages and commands of durusctl that the text
+// tells of and that come with a later change: the lines of testdata/awaited.txt.
+// Without that file nothing is awaited.
 func awaited(t *testing.T) map[string]bool {
 	t.Helper()
 	text, err := os.ReadFile("testdata/awaited.txt")
