@@ -68,8 +68,8 @@ func (k *Connection) core() *core { return &k.c }
 // Context is the context given to Connect.
 func (k *Connection) Context() context.Context { return k.c.ctx }
 
-// Err is the first failed write or I/O error since the last Abort. While there
-// is one, Commit fails with it.
+// Err is the first error since the last Abort that sticks, as Session says. While
+// there is one, Commit fails with it.
 func (k *Connection) Err() error { return k.c.err() }
 
 // Snapshot is the newest transaction that the connection has seen.

@@ -80,9 +80,9 @@
 // another transaction, of any process, changed anything that it had loaded. The
 // outcome is as if all transactions had run one after the other.
 //
-// Errors of writes and of the disk stick to their transaction (Tx.Err), so that
-// one that nobody looked at cannot leave half of the work behind: nothing is
-// committed then.
+// Errors of writes, of loops and of the disk stick to their transaction (see
+// Session), so that one that nobody looked at cannot leave half of the work
+// behind: nothing is committed then.
 //
 // # Time
 //

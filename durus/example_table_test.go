@@ -144,3 +144,76 @@ func ExampleReindex() {
 	// Output:
 	// <nil>
 }
+
+// Unique and Where return another declaration. What is in the package variable is
+// what Register gets and what lookups use: here all three are one expression.
+func ExampleIndex() {
+	type member struct{ Name, Email string }
+	byEmail := durus.NewIndex("email", func(m *member) string { return m.Email }).
+		Unique().
+		Where(func(m *member) bool { return m.Email != "" })
+
+	types := durus.NewTypes()
+	durus.RegisterIn[member](types, "club.Member", durus.Indexes(byEmail))
+	type club struct{ Members durus.Table[int, member] }
+	durus.RegisterIn[club](types, "club.Club")
+	root := durus.NewRoot[club]("club")
+
+	ctx := context.Background()
+	db, err := durus.OpenMemory(&durus.Options{Types: types})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer db.Close()
+	err = db.Update(ctx, func(tx *durus.Tx) error {
+		members := durus.Must(root.Load(tx)).Members
+		durus.Must(members.Insert(tx, 1, &member{"Ada", "ada@example.org"}))
+		durus.Must(members.Insert(tx, 2, &member{Name: "Bob"})) // not in the index
+		durus.Must(members.Insert(tx, 3, &member{Name: "Cyd"})) // nor is this one
+		ref, found, err := byEmail.Lookup(tx, members, "ada@example.org")
+		if err != nil || !found {
+			return err
+		}
+		fmt.Println(durus.Must(ref.Load(tx)).Name)
+		return nil
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	// Output: Ada
+}
+
+// CheckTables looks at all tables without knowing their types.
+func ExampleCheckTables() {
+	ctx := context.Background()
+	db, err := durus.OpenMemory(nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer db.Close()
+	err = db.Update(ctx, func(tx *durus.Tx) error {
+		s, err := theShop.Load(tx)
+		if err != nil {
+			return err
+		}
+		_, err = s.Customers.Insert(tx, 1, &Customer{Name: "Ada", Tags: []string{"new", "kind"}})
+		return err
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	reports, err := durus.CheckTables(ctx, db)
+	for _, table := range reports { // each a TableReport
+		fmt.Println(table.Class, table.Objects, table.Problems)
+		for _, index := range table.Indexes { // each an IndexReport
+			fmt.Println(index.Name, index.Entries)
+		}
+	}
+	fmt.Println(err)
+	// Output:
+	// example.Customer 1 []
+	// city 1
+	// email 1
+	// tag 2
+	// <nil>
+}

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/durusdb/durus/durus"
+	"github.com/durusdb/durus/vfs/mem"
 )
 
 // What a program of last year stored, and what is stored today.
@@ -111,4 +112,50 @@ func ExampleUpgrade() {
 	// ada is too new for last year's program
 	// Bob Kahn
 	// 1 migrated
+}
+
+// Migrate stores all objects in the newest version of their class. What cannot be
+// upgraded is told, and stays as it is.
+func ExampleDB_Migrate() {
+	lastYear, today := durus.NewTypes(), durus.NewTypes()
+	durus.RegisterIn[Book](lastYear, "crm.Book")
+	durus.RegisterIn[PersonV1](lastYear, "crm.Person")
+	durus.RegisterIn[Book](today, "crm.Book")
+	durus.RegisterIn[Person](today, "crm.Person", durus.Version(2), durus.Upgrade(1, splitName))
+	disk := mem.NewVolatile().Process("crm")
+	open := func(types *durus.Types) *durus.DB {
+		db, err := durus.Open("crm.durus", &durus.Options{FS: disk, Types: types})
+		if err != nil {
+			log.Fatal(err)
+		}
+		return db
+	}
+	old, db := open(lastYear), open(today)
+	defer old.Close()
+	defer db.Close()
+
+	ctx := context.Background()
+	err := old.Update(ctx, func(tx *durus.Tx) error {
+		durus.Must(book.Edit(tx)).People = map[string]durus.AnyRef{
+			"ada":   durus.Must(durus.Add(tx, &PersonV1{Name: "Ada Lovelace"})).Any(),
+			"plato": durus.Must(durus.Add(tx, &PersonV1{Name: "Plato"})).Any(),
+		}
+		return nil
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	report, err := db.Migrate(ctx, func(p durus.MigrateProgress) { // now and then
+		if p.Done == p.Total {
+			fmt.Println("done:", p.Migrated)
+		}
+	})
+	fmt.Println(report.Migrated, "migrated,", report.Failed, "failed:", err != nil)
+	for _, failure := range report.Failures {
+		fmt.Println(failure.OID != 0, strings.Contains(failure.Err.Error(), "Plato"))
+	}
+	// Output:
+	// done: 1
+	// 1 migrated, 1 failed: true
+	// true true
 }

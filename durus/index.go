@@ -54,6 +54,16 @@ func (e *UniqueError) Is(target error) bool { return target == ErrUnique }
 //		_       = durus.Register[Customer]("shop.Customer", durus.Indexes(byEmail, byCity))
 //	)
 //
+// Unique, Where and Version do not change an index: each returns another
+// declaration. What the last of them returned belongs into the variable, since
+// Register and those who look something up must use the same one:
+//
+//	byEmail.Unique()           // does nothing
+//	byEmail = byEmail.Unique() // in a function: too late for Register
+//
+// Look up by the index, and hand it the table: byEmail.Lookup(tx, t, "ada@x").
+// The methods of Table are about the primary key.
+//
 // Every Table of T has the index; one that was made by a program without it
 // gets it by Reindex, and until then neither answers nor refuses anything.
 //
@@ -82,7 +92,7 @@ func NewMultiIndex[T any, IK comparable](name string, keys func(*T) []IK) Index[
 }
 
 // Unique returns the declaration of an index in which no two objects of a table
-// have the same key. A violation is a *UniqueError, at the latest at commit.
+// have the same key; x stays as it is (see Index). A violation is a *UniqueError, at the latest at commit.
 // Objects may exchange their keys in one transaction.
 func (x Index[T, IK]) Unique() Index[T, IK] {
 	def := *x.def
@@ -91,7 +101,7 @@ func (x Index[T, IK]) Unique() Index[T, IK] {
 }
 
 // Where returns the declaration of an index of those objects for which include
-// is true. It must be as pure as the function of the index.
+// is true; x stays as it is (see Index). It must be as pure as the function of the index.
 func (x Index[T, IK]) Where(include func(*T) bool) Index[T, IK] {
 	def := *x.def
 	def.where = include
@@ -232,12 +242,12 @@ func (x Index[T, IK]) open(s Session, t TableOf[T]) (tree AnyRef, err error) {
 // Errors: ErrIndex (see there; also if the index is not unique: use Equal),
 // ErrType, and those of Load.
 func (x Index[T, IK]) Lookup(s Session, t TableOf[T], k IK) (ref Ref[T], found bool, err error) {
-	if !x.def.only {
-		return ref, false, fmt.Errorf("%w: Lookup by index %q, which is not unique: use Equal, or declare it with Unique", ErrIndex, x.def.name)
-	}
-	tree, err := x.open(s, t)
+	tree, err := x.open(s, t) // also tells a variable that Unique was called on, and not kept
 	if err != nil {
 		return ref, false, err
+	}
+	if !x.def.only {
+		return ref, false, fmt.Errorf("%w: Lookup by index %q, which is not unique: use Equal, or declare it with Unique", ErrIndex, x.def.name)
 	}
 	return BTree[IK, Ref[T]]{raw: tree.raw}.Get(s, k)
 }

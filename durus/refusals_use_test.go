@@ -74,6 +74,12 @@ func TestRefusalsInUse(t *testing.T) {
 			_, _, err := name.Unique().Lookup(tx, v.Table, "x")
 			return err
 		}},
+		{"an index whose Unique was not kept", "in the end, and use that", ErrIndex, func(tx *Tx, v *things) error {
+			number := NewIndex("number", func(v *thing) int { return v.N })
+			number.Unique()
+			_, _, err := number.Lookup(tx, v.Table, 1)
+			return err
+		}},
 		{"a key that is taken", "edit that one", ErrUnique, func(tx *Tx, v *things) error {
 			Must(v.Table.Insert(tx, "x", &thing{}))
 			_, err := v.Table.Insert(tx, "x", &thing{})

@@ -7,9 +7,13 @@ import (
 	"time"
 )
 
-// Must returns v, or ends the function of the View or Update around it, on the
-// same goroutine, which then returns err and rolls back. Anywhere else it
-// panics.
+// Must returns v. If err is not nil, it ends the function of the View or Update
+// around it, which then returns err and rolls back.
+//
+// It works in that function and in what it calls, on the same goroutine. Anywhere
+// else it panics: in a goroutine that the function has started, between Begin and
+// Commit, and with a Connection outside of View and Update. In an upgrade, a merge
+// or an index function the panic becomes the error of that function.
 func Must[T any](v T, err error) T {
 	if err != nil {
 		panic(&mustError{err})

@@ -17,8 +17,16 @@ type Session interface {
 	// comes from a transaction of the same database is ErrNestedUpdate.
 	Context() context.Context
 
-	// Err is the first failed write or I/O error of the session, or nil.
-	// While there is one, nothing is committed.
+	// Err is the first error of the session that sticks, or nil. While there is
+	// one, nothing is committed. These stick, whoever has looked at them:
+	//
+	//   - a write that failed, for whatever reason: Add, and what changes a
+	//     container, a table or a counter;
+	//   - what ended a loop: over a container, an index, Each, Instances;
+	//   - an error of the disk, and damage, whatever call met it.
+	//
+	// What Load, Edit, Peek, Get, Has or Lookup answered (ErrNotFound, ErrType,
+	// ErrTooNew, ErrForeign, ErrReadOnly) does not: the session goes on.
 	Err() error
 
 	// Snapshot is the newest transaction that the session sees.

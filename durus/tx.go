@@ -122,7 +122,7 @@ func (tx *Tx) Context() context.Context {
 	return tx.marked
 }
 
-// Err is the first failed write (Add) or I/O error of the transaction. While
+// Err is the first error of the transaction that sticks, as Session says. While
 // there is one nothing is committed.
 func (tx *Tx) Err() error { return tx.c.err() }
 

@@ -92,7 +92,12 @@ func Open(path string, opts Options) (*Storage, error) {
 		opts.Now = time.Now
 	}
 	resolved, err := opts.FS.Resolve(path)
-	if err != nil {
+	switch {
+	case path == "":
+		return nil, fmt.Errorf("durus: open: the path is empty: give the name of a file: %w", fs.ErrNotExist)
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("durus: open %s: %w: its directory must exist", path, err)
+	case err != nil:
 		return nil, fmt.Errorf("durus: open %s: %w", path, err)
 	}
 	s := &Storage{path: resolved, opts: opts, piece: pieceSize, stop: make(chan struct{})}
@@ -114,8 +119,11 @@ func Open(path string, opts Options) (*Storage, error) {
 func (s *Storage) openOrCreate() (*lineage, error) {
 	for range 8 {
 		l, err := s.openLineage()
-		if !errors.Is(err, fs.ErrNotExist) || s.opts.ReadOnly || s.opts.MustExist {
+		switch {
+		case !errors.Is(err, fs.ErrNotExist):
 			return l, err
+		case s.opts.ReadOnly || s.opts.MustExist:
+			return nil, fmt.Errorf("%w: check the path; only an Open without ReadOnly and MustExist creates a database", err)
 		}
 		// Another process may create it at the same moment: the one that
 		// comes second opens the file of the first.

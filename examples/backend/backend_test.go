@@ -5,13 +5,12 @@ import (
 	"context"
 	"testing"
 
-	"github.com/durusdb/durus/vfs"
 	"github.com/durusdb/durus/vfs/vfstest"
 )
 
 func TestConformance(t *testing.T) {
 	vfstest.Run(t, func(t testing.TB) vfstest.Env {
-		return vfstest.Env{FS: vfs.FS(NewStorage()), Dir: "/dir"}
+		return vfstest.Env{FS: NewStorage(), Dir: "/dir"}
 	})
 }
 
