@@ -15,12 +15,6 @@ import (
 // and flags that there are.
 func TestDocs(t *testing.T) {
 	root := (&app{}).root()
-	later := map[string]bool{}
-	if text, err := os.ReadFile("../../internal/docs/testdata/awaited.txt"); err == nil {
-		for line := range strings.Lines(string(text)) {
-			later[strings.TrimSpace(line)] = true
-		}
-	}
 	found := 0
 	tree := os.DirFS("../..")
 	err := fs.WalkDir(tree, ".", func(name string, d fs.DirEntry, err error) error {
@@ -35,9 +29,6 @@ func TestDocs(t *testing.T) {
 		text, err := fs.ReadFile(tree, name)
 		for _, line := range commandLines(string(text)) {
 			found++
-			if words := strings.Fields(line); len(words) > 1 && later["durusctl "+words[1]] {
-				continue
-			}
 			if why := misspelt(root, line); why != "" {
 				t.Errorf("%s: %s: %s", name, line, why)
 			}
