@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"iter"
 	"log/slog"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/durusdb/durus/durus"
+	"github.com/durusdb/durus/pack"
 	"github.com/durusdb/durus/storage"
 	"github.com/durusdb/durus/vfs"
 )
@@ -43,6 +45,13 @@ var (
 	_ func(time.Time) durus.At                                                   = durus.AtTime
 	_ func(*durus.DB, durus.TID, durus.TID) iter.Seq2[durus.TxInfo, error]       = (*durus.DB).Transactions
 	_ func(*durus.DB, durus.OID) iter.Seq2[durus.Revision, error]                = (*durus.DB).History
+	_ func(*durus.DB, context.Context, io.Writer) (durus.TID, error)             = (*durus.DB).Backup
+	_ func(*durus.DB, context.Context) (durus.VerifyReport, error)               = (*durus.DB).Verify
+	_ func(*durus.DB, context.Context, durus.TID) iter.Seq2[durus.Change, error] = (*durus.DB).Watch
+	_ func(*durus.DB, context.Context, ...durus.TID) (durus.TID, error)          = (*durus.DB).Undo
+	_ func(*durus.DB, context.Context, ...durus.TID) ([]durus.Undone, error)     = (*durus.DB).PlanUndo
+	_ func(*durus.Tx, ...durus.TID) error                                        = (*durus.Tx).Undo
+	_ func(*durus.DB, context.Context, pack.Options) (pack.Report, error)        = (*durus.DB).Pack
 	_ func(*durus.DB, context.Context, bool) (*durus.Tx, error)                  = (*durus.DB).Begin
 	_ func(*durus.DB, context.Context) (*durus.Connection, error)                = (*durus.DB).Connect
 	_ func(*durus.Tx) error                                                      = (*durus.Tx).Commit

@@ -51,6 +51,7 @@ func (c *core) commit(ctx context.Context, base storage.Snapshot, meta storage.M
 		Hold:    hold,
 	})
 	err = c.byContainer(err)
+	c.showWay(err, base, records)
 	return tid, mayRetry(err), err
 }
 

@@ -177,3 +177,48 @@ var (
 	_         = Register[crates]("test.Crates")
 	theCrates = NewRoot[crates]("crates")
 )
+
+// Under SnapshotIsolation too, what a transaction edited and put aside is
+// written by it: another one that changed it meanwhile is a conflict.
+func TestPutAsideIsWrittenUnderSnapshotIsolation(t *testing.T) {
+	b := beds["memory"](t)
+	db, other := b.db(Options{Isolation: SnapshotIsolation, CacheBytes: 1, Check: CheckNothing}), b.db()
+	const n = 50
+	update(t, other, func(tx *Tx) error {
+		p := Must(thePile.Edit(tx))
+		for i := range n {
+			p.All = append(p.All, Must(Add(tx, newLarge(i))))
+		}
+		return Must(theCrates.Load(tx)).N.Add(tx, 1)
+	})
+	tx, err := db.Begin(t.Context(), true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tx.Rollback()
+	var aside OID
+	if err := tx.run(func(tx *Tx) error {
+		all := slices.Clone(Must(thePile.Load(tx)).All)
+		for _, r := range all {
+			Must(r.Edit(tx)).Name = "changed"
+		}
+		Must(theCrates.Load(tx)).N.Add(tx, 1)
+		Must(tx.Savepoint())
+		for _, r := range all {
+			if _, ok := tx.c.spilled.lookup(r.OID()); ok {
+				aside = r.OID()
+			}
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if aside == 0 {
+		t.Fatal("nothing was put aside")
+	}
+	update(t, other, func(tx *Tx) error {
+		Must(RefTo[large](aside).Edit(tx)).Name = "other"
+		return nil
+	})
+	wantErr(t, tx.Commit(), ErrConflict)
+}

@@ -27,6 +27,11 @@ type DB struct {
 	running  running
 	counters counters
 
+	// life ends when Close begins: who waits for others without keeping the
+	// database open, as Watch does, ends with it.
+	life context.Context
+	end  context.CancelFunc
+
 	// current is the memory of the newest lineage seen. It is read without a
 	// lock: an old one serves snapshots of its lineage, and generation
 	// compares.
@@ -49,6 +54,7 @@ func open(st storage.Storage, opts Options, path string) (*DB, error) {
 	db.bound = max(db.opts.CacheBytes, minBound)
 	db.running.path = path
 	db.running.idle = make(chan struct{})
+	db.life, db.end = context.WithCancel(context.Background())
 	db.current.Store(newGeneration(0, db.opts.CacheBytes))
 	return db, nil
 }
@@ -57,9 +63,10 @@ func open(st storage.Storage, opts Options, path string) (*DB, error) {
 // the file. Every later use of the handle is ErrClosed; Close again returns
 // what the first one did. It must not be called inside a transaction, for
 // which it would wait. Connections are not waited for: their uncommitted
-// changes are lost.
+// changes are lost. Loops over Watch end with ErrClosed.
 func (db *DB) Close() error {
 	db.closing.Do(func() {
+		db.end()
 		db.running.close()
 		db.closeErr = db.st.Close()
 		tags.release(db.tag)

@@ -55,6 +55,8 @@ type (
 	WriteConflictError = storage.WriteConflictError
 	// CorruptError says where a file is damaged. Is ErrCorrupt.
 	CorruptError = storage.CorruptError
+	// DanglingError says which reference leads to no object. Is ErrDangling.
+	DanglingError = storage.DanglingError
 	// LockError says who holds the commit lock. Is ErrLocked.
 	LockError = storage.LockError
 	// UnknownOutcomeError holds the TID to ask Committed about. Is ErrUnknownOutcome.

@@ -3,6 +3,7 @@ package durus
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -145,10 +146,32 @@ func TestReferenceToWhatAPackRemoved(t *testing.T) {
 			return nil
 		})
 		wantErr(t, err, ErrDangling)
+		wantWay(t, err, rb.OID(), `root "bank" > test.Bank@`)
+		err = db.Update(context.Background(), func(tx *Tx) error { // a new referrer
+			p := Must(Add(tx, &account{Owner: "p", Parent: rb}))
+			Must(theBank.Edit(tx)).Accounts["p"] = p
+			return nil
+		})
+		wantErr(t, err, ErrDangling)
+		wantWay(t, err, rb.OID(), `root "bank" > test.Bank@`, " > test.Account@")
 		if r := packed(t, db, pack.Options{}); r.DanglingTotal != 0 {
 			t.Errorf("%+v", r)
 		}
 	})
+}
+
+// wantWay looks for steps of the way to the object that would refer to nothing.
+func wantWay(t *testing.T, err error, to OID, steps ...string) {
+	t.Helper()
+	var d *DanglingError
+	if !errors.As(err, &d) || d.To != to {
+		t.Fatalf("got %v, want a DanglingError about object %s", err, to)
+	}
+	for _, step := range steps {
+		if !strings.Contains(d.Way, step) || !strings.Contains(err.Error(), d.Way) {
+			t.Errorf("got the way %q in %q, want %q in it", d.Way, err, step)
+		}
+	}
 }
 
 // What Pack refuses, and what it does inside of a transaction.

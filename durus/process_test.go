@@ -23,11 +23,17 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(child(path))
 	}
+	if path := os.Getenv(restoreChildEnv); path != "" {
+		os.Exit(restoreChild(path))
+	}
 	if path := os.Getenv(tableChildEnv); path != "" {
 		os.Exit(tableChild(path))
 	}
 	if spec := os.Getenv(writerEnv); spec != "" {
 		os.Exit(writer(spec))
+	}
+	if spec := os.Getenv(watcherEnv); spec != "" {
+		os.Exit(watcher(spec))
 	}
 	if spec := os.Getenv(benchChildEnv); spec != "" {
 		os.Exit(benchChild(spec))

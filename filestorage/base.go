@@ -11,7 +11,8 @@ import (
 
 // A base frame holds states that a pack has kept without the transactions that
 // wrote them. Its objects stand in the order in which they are likely to be
-// read, not in that of their ids, and none of them has a previous record. Its
+// read, not in that of their ids, and none of them has a previous record, but for
+// those that Salvage has found without their transaction. Its
 // metadata says for each which transaction wrote the state, and when.
 
 const (
@@ -29,6 +30,18 @@ type baseFrame struct {
 	records []draftRecord // off is relative to the body
 	meta    []byte
 	body    []byte
+	time    int64 // of the horizon
+}
+
+// size is that of the whole frame, in bytes.
+func (b *baseFrame) size() int64 {
+	return frameHeaderSize + int64(len(b.meta)+len(b.records)*tableEntrySize+len(b.body)) + trailerSize
+}
+
+// write puts the frame behind the others, using the memory of d.
+func (b *baseFrame) write(out *generation, d *draft) error {
+	b.close(d)
+	return out.add(d, 0, b.time)
 }
 
 // add takes a record, of which everything is copied.
@@ -41,11 +54,14 @@ func (b *baseFrame) add(r *rawRecord) {
 }
 
 // close returns the frame and begins another one, in the memory of d.
-func (b *baseFrame) close(d *draft) {
+func (b *baseFrame) close(d *draft) { b.closeAs(kindBase, d) }
+
+// closeAs is close for a frame of any kind that has records.
+func (b *baseFrame) closeAs(k kind, d *draft) {
 	n := len(b.records)
-	d.header = frameHeader{kind: kindBase, metaLen: len(b.meta), records: n}
+	d.header = frameHeader{kind: k, metaLen: len(b.meta), records: n}
 	off := d.header.bodyOff()
-	d.header.length = off + int64(len(b.body)) + trailerSize
+	d.header.length = b.size()
 	if int64(cap(d.buf)) < d.header.length {
 		d.buf = make([]byte, d.header.length)
 	}
@@ -77,6 +93,14 @@ func (f *frame) writer(off int64) (tid storage.TID, time int64, ok bool) {
 	}
 	le := binary.LittleEndian
 	return storage.TID(le.Uint64(f.meta[i*baseEntrySize:])), int64(le.Uint64(f.meta[i*baseEntrySize+8:])), true
+}
+
+// newest is the time of the newest state in a base frame.
+func (f *frame) newest() (t int64) {
+	for b := f.meta; len(b) >= baseEntrySize; b = b[baseEntrySize:] {
+		t = max(t, int64(binary.LittleEndian.Uint64(b[8:])))
+	}
+	return t
 }
 
 // frameOf reads the frame of a record, but not its records.

@@ -200,7 +200,7 @@ func (l *lineage) loadCheckpoint(s *Storage) error {
 	if readFull(f, body, pages) != nil || !c.body(body) {
 		return nil
 	}
-	x := &floor{sums: c.sums, salt: c.salt, slots: c.pages * pageSlots, good: make([]atomicWord, (c.pages+63)/64), logger: s.opts.Logger}
+	x := &floor{sums: c.sums, salt: c.salt, slots: c.pages * pageSlots, good: make([]atomicWord, (c.pages+63)/64), logger: s.opts.Logger, path: s.path}
 	if x.pages = mapOrRead(s.fs, s.path, f, pages, x); x.pages == nil && pages > 0 {
 		return nil
 	}

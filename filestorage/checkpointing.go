@@ -97,27 +97,24 @@ func (s *Storage) indexAtClose(l *lineage) {
 	}
 }
 
-// writeIndex writes the checkpoint of the new file, as far as that is on the
-// disk, in the place of that of the old one, which whoever opens the old one in
-// the next moments will have to do without.
-func (p *Packing) writeIndex() error {
+// writeIndex writes the checkpoint of the new file, as far as that has come, in
+// the place of that of the old one, which whoever opens the old one in the next
+// moments will have to do without. The bytes of the new file need not be on the
+// disk yet: before they are, nobody opens it, and no other file fits.
+func (p *Packing) writeIndex() {
 	g := &p.out
 	if p.dry || g.chain.pos < p.s.opts.indexTail || g.last == 0 {
-		return nil
-	}
-	if err := g.sync(); err != nil {
-		return err
+		return
 	}
 	c := &checkpoint{
 		id: g.header.ID, salt: g.header.Salt, chain: g.chain, start: g.last, frames: g.frames, txs: g.txs,
 		names: p.l.classes.first(g.chain.cls),
 	}
 	if c.sparse(g.index.objects) {
-		return nil
+		return
 	}
 	find := func(oid storage.OID) (storage.Position, error) { return g.index.get(oid), nil }
 	if err := c.write(p.s.fs, p.s.path, p.l.info.Perm, find); err != nil {
 		p.s.opts.Logger.Warn("durus: pack: the index was not written", "path", p.s.path, "err", err)
 	}
-	return nil
 }

@@ -364,5 +364,5 @@ func (t *transaction) dangling(from, to storage.OID) error {
 			}
 		}
 	}
-	return fmt.Errorf("%w: object %s would refer to object %s in %s: store that object in the same transaction, or drop the reference", storage.ErrDangling, from, to, t.s.path)
+	return &storage.DanglingError{Path: t.s.path, From: from, To: to}
 }

@@ -14,6 +14,9 @@
 // docs/format.md specifies every byte. One transaction is one frame; class
 // frames give class names their numbers, lease frames give out object ids; base,
 // moved and origin frames are of packs (base.go, moved.go, origin.go).
+// Salvage reads files that are damaged, Builder makes them of states that were
+// kept elsewhere.
+//
 // Committed bytes never change: nothing is patched in place. The size of the
 // file is not a commit mark.
 //

@@ -178,11 +178,11 @@ func history(h *patient) error {
 	if _, err := h.s.ClassOf(snap, h.oid); err != nil {
 		return err
 	}
-	return past(h, snap.TID())
+	return lookBack(h, snap.TID())
 }
 
-// past looks at the state of the first transaction, and at that of now.
-func past(h *patient, newest storage.TID) error {
+// lookBack looks at the state of the first transaction, and at that of now.
+func lookBack(h *patient, newest storage.TID) error {
 	old, err := h.s.BeginAt(background, h.first)
 	if err != nil {
 		return err
@@ -194,11 +194,17 @@ func past(h *patient, newest storage.TID) error {
 	if _, err := old.Find(h.oid); err != nil && !errors.Is(err, storage.ErrNotFound) {
 		return err
 	}
-	tid, err := h.s.TIDAt(background, time.Now())
-	if err == nil && tid != newest {
-		err = fmt.Errorf("TIDAt finds %s in place of %s: %w", tid, newest, errWrong)
+	for tx, err := range h.s.Transactions(newest, newest) {
+		if err != nil {
+			return err
+		}
+		tid, err := h.s.TIDAt(background, tx.Time)
+		if err == nil && tid != newest {
+			err = fmt.Errorf("TIDAt finds %s in place of %s: %w", tid, newest, errWrong)
+		}
+		return err
 	}
-	return err
+	return fmt.Errorf("transaction %s is not there: %w", newest, errWrong)
 }
 
 // errWrong marks answers that are worse than errors.

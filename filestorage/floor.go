@@ -34,6 +34,7 @@ type floor struct {
 	rebuilt atomic.Pointer[index]
 	rebuild func() (*index, error)
 	logger  *slog.Logger
+	path    string     // of the database, for messages
 	mu      sync.Mutex // one goroutine rebuilds, the others wait; guards err
 	err     error      // of the last attempt
 }
@@ -92,7 +93,7 @@ func (f *floor) repaired(oid storage.OID) storage.Position {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.rebuilt.Load() == nil {
-		f.logger.Warn("durus: the index checkpoint is damaged: it is ignored, and the file is read")
+		f.logger.Warn("durus: the index is damaged", "path", f.path)
 		x, err := f.rebuild()
 		if f.err = err; err != nil {
 			return unknown

@@ -493,7 +493,7 @@ func TestReaderReadsAPackedFile(t *testing.T) {
 	p, err = s.NewPacking(background, PackingOptions{KeepFrom: 1700000001000001})
 	must(t, err)
 	for _, oid := range []storage.OID{2, 1} {
-		if _, found, err := p.Keep(oid, nil); !found || err != nil {
+		if _, found, err := p.Keep(Next{OID: oid}, nil); !found || err != nil {
 			t.Fatalf("object %s: %v", oid, err)
 		}
 	}

@@ -111,21 +111,6 @@ func (h *frameHeader) get(b []byte) {
 	h.sum = le.Uint32(b[92:])
 }
 
-// seal continues a checksum over what ties bytes to their place: the salt of
-// the file and a position. So a block that was copied, misdirected or left over
-// from another file does not pass. It comes last, not first, because the
-// position is known only under the lock and the rest is summed before.
-func seal(sum uint32, salt uint64, pos int64) uint32 {
-	c := ^sum
-	for _, word := range [2]uint64{salt, uint64(pos)} { // little-endian, as everything here
-		for range 8 {
-			c = castagnoli[byte(c)^byte(word)] ^ c>>8
-			word >>= 8
-		}
-	}
-	return ^c
-}
-
 func putTrailer(b []byte, length int64, sum uint32) {
 	le := binary.LittleEndian
 	le.PutUint64(b, uint64(length))

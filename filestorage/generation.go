@@ -39,7 +39,7 @@ const (
 	generationBuffer = 1 << 20
 	// generationSync is how much is written between two syncs. The disk's queue
 	// stays short, so that the commits of others do not wait for our bytes.
-	generationSync = 64 << 20
+	generationSync = 16 << 20
 )
 
 // nextHeader is the header of a file that is packed from one with header h.

@@ -92,6 +92,7 @@ func (s *Storage) append(l *lineage, b *batch) (err error, known bool) {
 			if d.header.pos == l.cur.pos {
 				l.applyDraft(d)
 			}
+			s.stats.appended.Add(uint64(d.header.length))
 			s.lease.granted(l, &d.header)
 		}
 		l.cur.checked = max(l.cur.checked, l.cur.pos)

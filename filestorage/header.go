@@ -54,6 +54,17 @@ func (h *Header) encode() []byte {
 	return b
 }
 
+// bytes is the header as it was read, in both copies; a damaged one is mended.
+func (h *Header) bytes() []byte {
+	if h.raw == [headerUsed]byte{} {
+		return h.encode()
+	}
+	b := make([]byte, headerSize)
+	copy(b, h.raw[:])
+	copy(b[headerCopy:], h.raw[:])
+	return b
+}
+
 // checksum is what the first frame has in place of the checksum of the frame before it.
 func (h *Header) checksum() uint32 {
 	raw := h.raw[:]

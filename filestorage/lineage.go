@@ -30,13 +30,17 @@ const (
 // file is rewound or replaced, a new lineage takes its place; snapshots of the
 // old one keep it alive.
 type lineage struct {
-	id     uint64 // different for every lineage of the process
-	path   string
-	header Header
-	info   vfs.Info // when it was opened
-	file   vfs.File
-	lock   vfs.Locker
-	logger *slog.Logger
+	id uint64 // different for every lineage of the process
+	// history is the id of the first lineage from which packs have led to this
+	// one. It is set before the lineage is known to anybody.
+	history uint64
+	path    string
+	header  Header
+	info    vfs.Info // when it was opened
+	file    vfs.File
+	lock    vfs.Locker
+	logger  *slog.Logger
+	news    *news // of the handle
 
 	stable   bool          // the size of the file is never stale
 	patience time.Duration // the longest wait for the mark's latch
@@ -135,7 +139,8 @@ func (s *Storage) openLineage() (_ *lineage, err error) {
 	if s.opts.ReadOnly {
 		mode = vfs.ReadOnly
 	}
-	l := &lineage{id: lineages.Add(1), path: path, stable: s.stable, patience: s.opts.LockTimeout, logger: s.opts.Logger}
+	l := &lineage{id: lineages.Add(1), path: path, stable: s.stable, patience: s.opts.LockTimeout, logger: s.opts.Logger, news: &s.news}
+	l.history = l.id
 	l.file = s.fs.Open(path, mode)
 	defer func() {
 		if err != nil {
@@ -298,6 +303,9 @@ func (l *lineage) publish() *state {
 	clear(l.states[len(live):])
 	l.states = live
 	l.recent.forget(floor)
+	if n.visible > old.visible {
+		l.news.published()
+	}
 	return n
 }
 

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"time"
 
 	"github.com/durusdb/durus/storage"
 	"github.com/durusdb/durus/vfs"
@@ -27,7 +28,9 @@ func (s *Storage) acquire(ctx, wait context.Context, try bool) (_ *lineage, err 
 			return nil, errBusy
 		}
 		s.stats.lockWaits.Add(1)
+		begun := time.Now()
 		err = s.waitLock(ctx, wait, l)
+		s.stats.lockWaited.Add(uint64(time.Since(begun)))
 	}
 	if err != nil {
 		l.drop()

@@ -18,13 +18,14 @@ import (
 // committed. Nothing of the database is changed before Swap. One goroutine uses
 // a Packing.
 type Packing struct {
-	s    *Storage
-	l    *lineage // the file that is packed
-	snap *snapshot
-	src  *source
-	out  generation
-	base baseFrame
-	tmp  draft // memory for base frames
+	s      *Storage
+	l      *lineage // the file that is packed
+	snap   *snapshot
+	src    *source
+	out    generation
+	base   baseFrame
+	tmp    draft       // memory for base frames
+	writer *baseWriter // writes them before anything is caught up with; nil: it was stopped, or none may run, as in simulations
 
 	horizon storage.TID
 	time    int64 // of the horizon
@@ -299,6 +300,7 @@ func (p *Packing) discard() error {
 			err = nil
 		}
 	}
+	_ = p.stopWriter() // what it has written is not wanted any more
 	if p.out.file != nil {
 		_ = p.out.await() // it is not wanted any more, or has been waited for
 		err = errors.Join(err, p.out.file.Close())
@@ -325,6 +327,10 @@ func (p *Packing) start() error {
 		}
 	}
 	p.covered = p.from
+	p.base.time = p.time
+	if !p.s.opts.Foreground {
+		p.writer = startBaseWriter(&p.out)
+	}
 	return nil
 }
 
@@ -335,7 +341,12 @@ func (p *Packing) Horizon() storage.TID { return p.horizon }
 func (p *Packing) Before() int64 { return p.snap.end }
 
 // Written is the size of the new file so far, in bytes.
-func (p *Packing) Written() int64 { return p.out.chain.pos + int64(len(p.base.body)) }
+func (p *Packing) Written() int64 {
+	if p.writer != nil {
+		return headerSize + p.writer.sent + p.base.size()
+	}
+	return p.out.chain.pos + int64(len(p.base.body))
+}
 
 // Idle reports whether there is nothing to gain: the file was packed, with the
 // same horizon, and nothing was committed since.
@@ -354,22 +365,34 @@ type Kept struct {
 
 // Keep copies the state that an object has at the horizon. found is false when
 // it has none there. An object is to be kept once.
-func (p *Packing) Keep(oid storage.OID, refs []storage.OID) (k Kept, found bool, err error) {
+func (p *Packing) Keep(next Next, refs []storage.OID) (k Kept, found bool, err error) {
 	defer p.src.guard(p.src.enter(), &err)
-	pos, err := p.find(oid)
-	if err != nil || pos == 0 {
-		return k, false, err
+	pos := next.at
+	if pos == 0 {
+		if pos, err = p.find(next.OID); err != nil || pos == 0 {
+			return k, false, err
+		}
 	}
-	r, err := p.src.read(oid, pos)
+	r, err := p.src.read(next.OID, pos)
 	if err != nil {
 		return k, false, err
 	}
 	p.base.add(&r)
 	k = Kept{Class: r.class, Size: int64(len(r.raw)), Strong: r.appendStrong(refs[:0], r.raw)}
 	if int64(len(p.base.body)) >= baseFrameTarget {
-		err = p.closeBase()
+		err = p.nextBase()
 	}
 	return k, true, err
+}
+
+// nextBase ends the base frame that is being collected.
+func (p *Packing) nextBase() (err error) {
+	if p.writer == nil {
+		return p.base.write(&p.out, &p.tmp)
+	}
+	p.base, err = p.writer.pass(p.base)
+	p.base.time = p.time
+	return err
 }
 
 func (p *Packing) find(oid storage.OID) (storage.Position, error) {
@@ -391,13 +414,23 @@ func (p *Packing) find(oid storage.OID) (storage.Position, error) {
 	return pos, err
 }
 
-// closeBase ends the base frame that is being collected.
-func (p *Packing) closeBase() error {
-	if len(p.base.records) == 0 {
+// closeBase ends the base frame that is being collected, if there is anything in
+// it. Then all that was kept is in the new file, and whoever calls it may go on
+// with that.
+func (p *Packing) closeBase() (err error) {
+	if len(p.base.records) > 0 {
+		err = p.nextBase()
+	}
+	return errors.Join(err, p.stopWriter())
+}
+
+func (p *Packing) stopWriter() error {
+	if p.writer == nil {
 		return nil
 	}
-	p.base.close(&p.tmp)
-	return p.out.add(&p.tmp, 0, p.time)
+	c := p.writer
+	p.writer = nil
+	return c.stop()
 }
 
 // appendStrong decodes the strong references.

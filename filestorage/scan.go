@@ -33,6 +33,18 @@ type chain struct {
 	cls  int         // number of classes
 }
 
+// pass moves behind a frame that fits.
+func (c *chain) pass(f *frame) {
+	if f.leaseFirst != 0 {
+		c.high = f.leaseFirst + storage.OID(f.leaseCount)
+	}
+	if f.kind == kindClass {
+		c.cls++
+	}
+	c.top = max(c.top, f.greatest())
+	c.pos, c.sum, c.tid, c.time = f.end(), f.sum, f.tid, f.time
+}
+
 // scanner reads frames one after the other.
 type scanner struct {
 	salt    uint64
@@ -219,27 +231,35 @@ func (f *frame) checkLink(c chain) string {
 // records holds rules 11 and 12 for all records of a frame.
 func (s *scanner) records(f *frame) (reason string, err error) {
 	for i := range f.records {
-		off, n := f.off(i), f.off(i+1)-f.off(i)
-		pos := f.pos + off
-		b, err := s.body.bytes(pos, recordHeaderSize)
-		if err != nil {
-			return "", err
-		}
-		var r recordHeader
-		if !r.get(b) || r.length() != n {
-			return fmt.Sprintf("header of the record of object %s", f.oid(i)), nil
-		}
-		if b, err = s.body.bytes(pos, int(n)); err != nil {
-			return "", err
-		}
-		if !r.headerIntact(b, s.salt, pos) || r.oid != f.oid(i) || r.frame != off || r.sum != f.sum32(i) { // 11
-			return fmt.Sprintf("header of the record of object %s", f.oid(i)), nil
-		}
-		if !r.payloadIntact(b[recordHeaderSize+r.refsLen():], s.salt, pos) { // 12
-			return fmt.Sprintf("checksum of the state of object %s", f.oid(i)), nil
+		if _, reason, err := s.record(f, i); err != nil || reason != "" {
+			return reason, err
 		}
 	}
 	return "", nil
+}
+
+// record holds rules 11 and 12 for the i-th record of a frame, and returns its
+// bytes, which are valid until something else is read.
+func (s *scanner) record(f *frame, i int) (b []byte, reason string, err error) {
+	off, n := f.off(i), f.off(i+1)-f.off(i)
+	pos := f.pos + off
+	if b, err = s.body.bytes(pos, recordHeaderSize); err != nil {
+		return nil, "", err
+	}
+	var r recordHeader
+	if !r.get(b) || r.length() != n {
+		return nil, fmt.Sprintf("header of the record of object %s", f.oid(i)), nil
+	}
+	if b, err = s.body.bytes(pos, int(n)); err != nil {
+		return nil, "", err
+	}
+	if !r.headerIntact(b, s.salt, pos) || r.oid != f.oid(i) || r.frame != off || r.sum != f.sum32(i) { // 11
+		return nil, fmt.Sprintf("header of the record of object %s", f.oid(i)), nil
+	}
+	if !r.payloadIntact(b[recordHeaderSize+r.refsLen():], s.salt, pos) { // 12
+		return nil, fmt.Sprintf("checksum of the state of object %s", f.oid(i)), nil
+	}
+	return b, "", nil
 }
 
 // maxTail is how much may lie behind the last valid frame and still be taken

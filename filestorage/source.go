@@ -28,8 +28,9 @@ type source struct {
 	// mapped, if it is not nil, is the file in memory, and blocks are not used.
 	// Nobody cuts the file in front of end, but somebody from outside may: so
 	// it is touched in guarded calls only.
-	mapped []byte
-	unmap  func() error
+	mapped  []byte
+	unmap   func() error
+	touched byte // so that touching is not left out
 
 	frame      frame // of the record that was read last, without its records
 	frameKnown bool

@@ -53,6 +53,7 @@ type Storage struct {
 
 	queue   queue
 	lease   lease
+	news    news
 	syncing sync.Mutex   // held by the one background sync
 	packing atomic.Bool  // a pack of this handle runs; set by compare-and-swap
 	looked  atomic.Int64 // when the path was last compared with the open file, ns
@@ -63,7 +64,7 @@ type Storage struct {
 	idle    *sync.Cond
 	stop    chan struct{} // closed by Close: ends the interval syncer
 
-	stats struct{ commits, conflicts, syncs, lockWaits, groups atomic.Uint64 }
+	stats struct{ commits, conflicts, syncs, lockWaits, lockWaited, groups, appended atomic.Uint64 } // lockWaited: nanoseconds
 }
 
 // Open opens a record file and, unless the options say otherwise, creates it
@@ -253,7 +254,13 @@ func (s *Storage) look(ctx context.Context, l *lineage, writable bool) error {
 			return fmt.Errorf("durus: lock file of %s: %w", s.path, err)
 		}
 		if l.noteIncarnation() {
-			return s.warmUp(ctx, l, writable)
+			if err := s.warmUp(ctx, l, writable); err != nil {
+				return err
+			}
+			st, err = l.refresh() // by the mark in the new one
+			if err != nil {
+				return err
+			}
 		}
 	}
 	s.noticeLag(l, st)
@@ -393,7 +400,7 @@ func (s *Storage) Stats() storage.Stats {
 	st := l.state.Load()
 	return storage.Stats{
 		Commits: s.stats.commits.Load(), Conflicts: s.stats.conflicts.Load(), Syncs: s.stats.syncs.Load(),
-		LockWaits: s.stats.lockWaits.Load(), Groups: s.stats.groups.Load(),
+		LockWaits: s.stats.lockWaits.Load(), LockWaited: time.Duration(s.stats.lockWaited.Load()), Appended: s.stats.appended.Load(), Groups: s.stats.groups.Load(),
 		Followed: l.stats.followed, Polls: l.stats.polls,
 		End: st.end, Visible: st.visible, Mark: l.dur.base, Objects: l.index.objects, LastTID: st.tid,
 	}
@@ -409,6 +416,7 @@ func (s *Storage) Close() error {
 	}
 	s.closed = true // no call begins from here on; those that run are waited for
 	close(s.stop)
+	s.news.close()
 	for s.running > 0 {
 		s.idle.Wait()
 	}

@@ -60,6 +60,7 @@ func (s *Storage) fault(err error) error {
 	if end, ok := l.packedFrom(old); ok {
 		s.opts.Logger.Debug("durus: the file was packed", "path", s.path, "generation", l.header.Generation)
 		s.lease.carry(old.id, l.id)
+		l.history = old.history
 		old.next.Store(&succession{to: l, end: end.end, tid: end.tid})
 	} else {
 		vfs.Advise(old.file, vfs.Doubted, 0, math.MaxInt64) // what is cached of it is of another history

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/durusdb/durus/storage"
 	"github.com/durusdb/durus/vfs"
 )
 
@@ -38,13 +37,17 @@ func (p *Packing) Swap(ctx context.Context, c *Caught, link Link) (took time.Dur
 		return 0, errors.New("durus: a dry run has nothing to put in place")
 	}
 	// Almost everything is on the disk before anybody has to wait.
-	if err := p.out.sync(); err != nil {
+	if err := p.out.flush(); err != nil {
 		return 0, err
 	}
-	if err := p.writeIndex(); err != nil {
+	if err := p.out.syncAhead(); err != nil {
 		return 0, err
 	}
+	p.writeIndex()
 	if err := p.check(); err != nil {
+		return 0, err
+	}
+	if err := p.out.sync(); err != nil {
 		return 0, err
 	}
 	if err := p.s.settle(p.l, p.l.end()); err != nil {
@@ -176,14 +179,7 @@ func (p *Packing) check() error {
 		if v != verdictWhole {
 			return fmt.Errorf("durus: pack %s: given up, nothing was changed: the new file is not in order: %w", p.s.path, corrupt(p.out.path, c.pos, reason))
 		}
-		if f.leaseFirst != 0 {
-			c.high = f.leaseFirst + storage.OID(f.leaseCount)
-		}
-		if f.kind == kindClass {
-			c.cls++
-		}
-		c.top = max(c.top, f.greatest())
-		c.pos, c.sum, c.tid, c.time = f.end(), f.sum, f.tid, f.time
+		c.pass(&f)
 	}
 	if *c != p.out.chain {
 		return fmt.Errorf("durus: pack %s: given up, nothing was changed: the new file ends elsewhere than it should", p.s.path)

@@ -10,44 +10,14 @@ import (
 )
 
 // Problem is something wrong in a file.
-type Problem struct {
-	Offset int64       // in bytes
-	OID    storage.OID // of the object it concerns, 0 if none
-	Reason string
-}
-
-func (p Problem) String() string {
-	if p.OID != 0 {
-		return fmt.Sprintf("byte %d, object %s: %s", p.Offset, p.OID, p.Reason)
-	}
-	return fmt.Sprintf("byte %d: %s", p.Offset, p.Reason)
-}
+type Problem = storage.Problem
 
 // Report is what Verify found.
-type Report struct {
-	Size         int64  // of the file, bytes
-	End          int64  // of the last valid frame
-	Tail         int64  // bytes behind it: an interrupted commit, no problem
-	Frames       uint64 // valid ones
-	Transactions uint64
-	Records      uint64
-	Objects      uint64
-	Live         int64 // bytes of the newest records
-	Problems     []Problem
-	More         uint64 // problems beyond maxProblems
-}
+type Report = storage.VerifyReport
 
-const maxProblems = 1000
-
-// OK reports whether nothing is wrong.
-func (r *Report) OK() bool { return len(r.Problems) == 0 }
-
-func (r *Report) problem(off int64, oid storage.OID, format string, args ...any) {
-	if len(r.Problems) == maxProblems {
-		r.More++
-		return
-	}
-	r.Problems = append(r.Problems, Problem{off, oid, fmt.Sprintf(format, args...)})
+// problem adds to a report.
+func problem(r *Report, off int64, oid storage.OID, format string, args ...any) {
+	r.Add(Problem{Offset: off, OID: oid, Reason: fmt.Sprintf(format, args...)})
 }
 
 // Verify reads the whole file and checks every rule of the package comment, the
@@ -141,7 +111,7 @@ func (v *verifier) run(ctx context.Context, size int64, progress func(done, tota
 			continue
 		}
 		if verdict == verdictRecords {
-			r.problem(f.pos, 0, "%s", reason)
+			problem(r, f.pos, 0, "%s", reason)
 		}
 		if err := v.frame(&sc, &f); err != nil {
 			return err
@@ -166,7 +136,7 @@ func (v *verifier) run(ctx context.Context, size int64, progress func(done, tota
 	r.Objects = v.index.objects
 	for _, ref := range v.refs {
 		if v.index.get(ref.to) == 0 {
-			r.problem(ref.at, ref.from, "refers to object %s, which does not exist", ref.to)
+			problem(r, ref.at, ref.from, "refers to object %s, which does not exist", ref.to)
 		}
 	}
 	v.compareIndex(c.pos)
@@ -177,7 +147,7 @@ func (v *verifier) run(ctx context.Context, size int64, progress func(done, tota
 // frames behind it.
 func (v *verifier) skip(sc *scanner, pos, size int64, reason string, verdict verdict) (next int64, found bool, err error) {
 	if size-pos > maxTail && pos >= v.window {
-		v.report.problem(pos, 0, "%s, and %d bytes follow, which is more than interrupted commits leave", reason, size-pos)
+		problem(v.report, pos, 0, "%s, and %d bytes follow, which is more than interrupted commits leave", reason, size-pos)
 		return 0, false, nil
 	}
 	for p := pos + 1; size-p >= frameHeaderSize; p++ {
@@ -189,13 +159,13 @@ func (v *verifier) skip(sc *scanner, pos, size int64, reason string, verdict ver
 			break
 		}
 		if f.durable > pos || pos < v.window {
-			v.report.problem(pos, 0, "%s; the next whole frame is at byte %d", reason, f.pos)
+			problem(v.report, pos, 0, "%s; the next whole frame is at byte %d", reason, f.pos)
 			return f.pos, true, nil
 		}
 		p = f.pos
 	}
 	if pos < v.window || verdict == verdictTooNew {
-		v.report.problem(pos, 0, "%s", reason)
+		problem(v.report, pos, 0, "%s", reason)
 	}
 	return 0, false, nil
 }
@@ -207,12 +177,12 @@ func (v *verifier) checkFileHeader() error {
 		return fmt.Errorf("durus: read %s: %w", v.l.path, err)
 	}
 	if n < headerSize {
-		v.report.problem(int64(n), 0, "the file ends inside its header")
+		problem(v.report, int64(n), 0, "the file ends inside its header")
 		return nil
 	}
 	for i, want := range v.l.header.encode() {
 		if b[i] != want {
-			v.report.problem(int64(i), 0, "one copy of the file header is damaged; the other one serves")
+			problem(v.report, int64(i), 0, "one copy of the file header is damaged; the other one serves")
 			return nil
 		}
 	}
@@ -246,17 +216,17 @@ func (v *verifier) frame(sc *scanner, f *frame) error {
 			continue // reported with the frame
 		}
 		if h.prev != old {
-			r.problem(int64(pos), oid, "its previous record should be at byte %d, and is said to be at %d", old, h.prev)
+			problem(r, int64(pos), oid, "its previous record should be at byte %d, and is said to be at %d", old, h.prev)
 		}
 		if !v.classes[h.class] {
-			r.problem(int64(pos), oid, "class number %d has no name", h.class)
+			problem(r, int64(pos), oid, "class number %d has no name", h.class)
 		}
 		strong, weak := h.refs(b)
 		payload := b[recordHeaderSize+h.refsLen():]
 		if v.check != nil && h.payloadIntact(payload, sc.salt, int64(pos)) {
 			rec := storage.Record{OID: oid, Class: h.class, Codec: h.codec, Payload: payload, Strong: strong, Weak: weak, Prev: h.prev}
 			if reason := v.check(&rec); reason != "" {
-				r.problem(int64(pos), oid, "%s", reason)
+				problem(r, int64(pos), oid, "%s", reason)
 			}
 		}
 		for _, to := range strong {
@@ -272,7 +242,7 @@ func (v *verifier) frame(sc *scanner, f *frame) error {
 func (v *verifier) compareIndex(end int64) {
 	v.index.each(func(oid storage.OID, pos storage.Position) bool {
 		if got := v.l.index.get(oid); got != pos && int64(got) < end && int64(pos) < v.known {
-			v.report.problem(int64(pos), oid, "the index of this process leads to byte %d", got)
+			problem(v.report, int64(pos), oid, "the index of this process leads to byte %d", got)
 		}
 		return true
 	})

@@ -3,15 +3,13 @@ package filestorage
 import (
 	"errors"
 	"io"
-
-	"github.com/durusdb/durus/vfs"
 )
 
 // window looks at a file through a buffer, so that a scan of small frames
 // costs one read for many of them. Its size is fixed when it is made: what is
 // appended meanwhile is not seen.
 type window struct {
-	file vfs.File // nil: the buffer is all there is
+	file io.ReaderAt // nil: the buffer is all there is
 	size int64
 	buf  []byte
 	off  int64 // of buf in the file

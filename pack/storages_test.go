@@ -3,7 +3,9 @@ package pack_test
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -20,6 +22,8 @@ import (
 	"github.com/durusdb/durus/vfs/cache"
 	"github.com/durusdb/durus/vfs/fault"
 	"github.com/durusdb/durus/vfs/mem"
+	"github.com/durusdb/durus/vfs/posix"
+	"github.com/durusdb/durus/vfs/wrap"
 )
 
 // tight is a storage that tells how much room it has.
@@ -175,4 +179,35 @@ func TestStorages(t *testing.T) {
 		t.Errorf("where files cannot be replaced: %v", err)
 	}
 	b.must(s.Close())
+}
+
+// SCENARIO 71: the disk fails while frames are collected and written at the same
+// time, at any write or sync of the new file.
+func TestFailuresWhileWriting(t *testing.T) {
+	base := filepath.Join(t.TempDir(), "base.durus")
+	forest(t, base, 30_000, 300) // some forty frames
+	for _, op := range []wrap.Op{wrap.Append, wrap.Sync} {
+		for n := 1; ; n *= 2 {
+			path := filepath.Join(t.TempDir(), "x.durus")
+			copyFile(t, base, path)
+			f := fault.New(posix.New(), 1, fault.Rule{Ops: op, Path: "x.durus.pack", Nth: n, Times: -1, Effect: fault.Fail(syscall.ENOSPC)})
+			s, err := filestorage.Open(path, filestorage.Options{FS: f, Logger: slog.New(slog.DiscardHandler)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			r, err := pack.Pack(ctx, s, pack.Options{})
+			if err == nil && r.Kept.Objects != 30_000 || err != nil && !errors.Is(err, syscall.ENOSPC) {
+				t.Fatalf("%v %d: %+v, %v", op, n, r, err)
+			}
+			if _, gone := os.Stat(path + ".pack"); !errors.Is(gone, fs.ErrNotExist) {
+				t.Fatalf("%v %d: the new file is left: %v", op, n, gone)
+			}
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+			if err == nil {
+				break
+			}
+		}
+	}
 }

@@ -20,24 +20,24 @@ type walk struct {
 	seen  bitmap
 	left  bitmap
 	some  bool // left is not empty
-	stack []found
+	stack []filestorage.Next
 	refs  []storage.OID
 }
 
-// found is an object on the stack, and who refers to it.
-type found struct{ oid, from storage.OID }
-
-const maxStack = 1 << 18 // 4 MiB
+const maxStack = 1 << 17 // 3 MiB
 
 // from walks from one object, unless it was found before.
 func (w *walk) from(referrer, oid storage.OID) error {
 	if !w.seen.set(oid) {
-		w.push(found{oid, referrer})
+		w.push(filestorage.Next{OID: oid, From: referrer})
 	} else {
 		return nil
 	}
 	for {
 		for len(w.stack) > 0 {
+			if err := w.p.Expect(w.stack); err != nil {
+				return err
+			}
 			next := w.stack[len(w.stack)-1]
 			w.stack = w.stack[:len(w.stack)-1]
 			if err := w.visit(next); err != nil {
@@ -49,27 +49,27 @@ func (w *walk) from(referrer, oid storage.OID) error {
 		}
 		oid, ok := w.left.any()
 		if w.some = ok; ok {
-			w.push(found{oid: oid})
+			w.push(filestorage.Next{OID: oid})
 		}
 	}
 }
 
-func (w *walk) push(f found) {
+func (w *walk) push(next filestorage.Next) {
 	if len(w.stack) == maxStack {
-		w.left.set(f.oid)
+		w.left.set(next.OID)
 		w.some = true
 		return
 	}
-	w.stack = append(w.stack, f)
+	w.stack = append(w.stack, next)
 }
 
-func (w *walk) visit(f found) error {
-	k, ok, err := w.p.Keep(f.oid, w.refs)
+func (w *walk) visit(next filestorage.Next) error {
+	k, ok, err := w.p.Keep(next, w.refs)
 	if err != nil {
 		return err
 	}
 	if !ok {
-		w.tally.dangling(f.from, f.oid)
+		w.tally.dangling(next.From, next.OID)
 		return nil
 	}
 	w.refs = k.Strong
@@ -77,7 +77,7 @@ func (w *walk) visit(f found) error {
 	// The first reference is to be copied first, so it goes on top.
 	for i := len(k.Strong) - 1; i >= 0; i-- {
 		if to := k.Strong[i]; !w.seen.set(to) {
-			w.push(found{to, f.oid})
+			w.push(filestorage.Next{OID: to, From: next.OID})
 		}
 	}
 	return w.pace.step(w.ctx, Copying, w.p)

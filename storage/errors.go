@@ -127,3 +127,24 @@ func (e *UnknownOutcomeError) Error() string {
 func (e *UnknownOutcomeError) Is(target error) bool { return target == ErrUnknownOutcome }
 
 func (e *UnknownOutcomeError) Unwrap() error { return e.Err }
+
+// DanglingError says which object would have referred to one that does not
+// exist, perhaps because a pack has removed it. It Is ErrDangling and
+// ErrNotFound. Nothing was committed.
+type DanglingError struct {
+	Path string // of the database
+	From OID    // the object that would hold the reference
+	To   OID    // what it leads to
+	Way  string // how From is reached from a root, for people; empty if that is not known
+}
+
+func (e *DanglingError) Error() string {
+	way := ""
+	if e.Way != "" {
+		way = " (" + e.Way + ")"
+	}
+	return fmt.Sprintf("%v: object %s%s would refer to object %s in %s: store that object in the same transaction, or drop the reference", ErrDangling, e.From, way, e.To, e.Path)
+}
+
+// Unwrap makes the error match ErrDangling, and what that matches.
+func (e *DanglingError) Unwrap() error { return ErrDangling }

@@ -178,16 +178,18 @@ type Hold interface{ Release() }
 
 // Stats counts what a handle has done since it was opened.
 type Stats struct {
-	Commits   uint64 // transactions committed by this handle
-	Conflicts uint64 // commits refused because of a conflict
-	Followed  uint64 // transactions of others that it has read
-	Polls     uint64 // looks at the end of the file that found something
-	Syncs     uint64 // calls of fdatasync
-	LockWaits uint64 // times that the commit lock was busy
-	Groups    uint64 // lock holds that committed something
-	End       int64  // end of the newest record applied, bytes
-	Visible   int64  // end of what a View sees, bytes
-	Mark      int64  // end of what is known to be durable, bytes
-	Objects   uint64 // objects in the index
-	LastTID   TID    // newest transaction applied, durable or not
+	Commits    uint64        // transactions committed by this handle
+	Conflicts  uint64        // commits refused because of a conflict
+	Followed   uint64        // transactions of others that it has read
+	Polls      uint64        // looks at the end of the file that found something
+	Syncs      uint64        // calls of fdatasync
+	LockWaits  uint64        // times that the commit lock was busy
+	LockWaited time.Duration // how long it has waited for the lock then, in all
+	Groups     uint64        // lock holds that committed something
+	Appended   uint64        // bytes that it has appended
+	End        int64         // end of the newest record applied, bytes
+	Visible    int64         // end of what a View sees, bytes
+	Mark       int64         // end of what is known to be durable, bytes
+	Objects    uint64        // objects in the index
+	LastTID    TID           // newest transaction applied, durable or not
 }

@@ -182,7 +182,7 @@ func (a *app) printDifference(d *difference) error {
 		return a.printJSON(j)
 	}
 	fmt.Fprintln(a.out, a.bold(fmt.Sprintf("%s %s@%s", change, plain(d.class), d.oid)))
-	t := tree{names: d.names}
+	t := tree{name: func(oid storage.OID) string { return d.names[oid] }}
 	if m, ok := d.value.(codec.Map); ok {
 		for _, e := range m {
 			fmt.Fprintf(a.out, "  + %s: %s\n", t.key(e.Key), t.flat(e.Value))

@@ -23,7 +23,9 @@ import (
 //	makedb bank FILE            accounts, an owner, four transactions at known times
 //	makedb unclosed FILE        the same, by a process that dies without closing it
 //	makedb versions FILE N      N people without a version, N of version 2, one of 10, and a dog
+//	makedb library FILE N       N books: containers, references of all kinds (library_test.go)
 //	makedb empty FILE           no transaction
+//	makedb zeroes FILE          10000 bytes of zero, which is no database
 //	makedb odd FILE             states that do not fit what is said about them
 //	makedb write FILE N         N transactions, one every 10 ms, each told on stdout
 //	makedb hold FILE            takes the commit lock, says so, and keeps it until killed
@@ -35,7 +37,9 @@ func makedb() {
 		"unclosed": func(path, _ string) error { return openMaker(path).bank() },
 		"versions": makeVersions,
 		"rooted":   makeRooted,
+		"library":  makeLibrary,
 		"empty":    func(path, _ string) error { return openMaker(path).close() },
+		"zeroes":   func(path, _ string) error { return os.WriteFile(path, make([]byte, 10000), 0o600) },
 		"odd":      makeOdd,
 		"write":    func(path, n string) error { return makeWrites(path, n, os.Stdout) },
 		"hold":     holdLock,

@@ -234,10 +234,13 @@ func (d *comparison) name(c *difference) error {
 		f := &c.fields[i]
 		refs = referencesIn(referencesIn(referencesIn(refs, f.path), f.old), f.new)
 	}
-	o := object{names: map[storage.OID]string{}}
+	v := view{st: d.st, snap: d.now, classes: make(map[storage.ClassID]string)}
 	slices.Sort(refs)
-	_, err := o.references(d.st, d.now, slices.Compact(refs))
-	c.names = o.names
+	list, err := v.references(slices.Compact(refs))
+	c.names = make(map[storage.OID]string, len(list))
+	for _, r := range list {
+		c.names[r.OID] = r.String()
+	}
 	return err
 }
 

@@ -43,19 +43,35 @@ func (e problemsError) Error() string {
 	if e.n == 1 {
 		what = "a problem"
 	}
-	return fmt.Sprintf("%s has %s: make a copy of it before anything else, then restore a backup", e.path, what)
+	return fmt.Sprintf("%s has %s: make a copy of it before anything else, then restore a backup, or see what 'durusctl salvage' can do", e.path, what)
+}
+
+// backupProblemsError says that a directory of backups has problems.
+type backupProblemsError struct {
+	dir string
+	n   int
+}
+
+func (e backupProblemsError) Error() string {
+	what := fmt.Sprintf("%d problems", e.n)
+	if e.n == 1 {
+		what = "a problem"
+	}
+	return fmt.Sprintf("%s has %s: make a full backup elsewhere before anything else", e.dir, what)
 }
 
 // exitCode sorts errors. The order matters: an error may wrap several.
 func exitCode(err error) int {
 	var usage usageError
 	var problems problemsError
+	var loss lossError
+	var backupProblems backupProblemsError
 	switch {
 	case err == nil, errors.Is(err, syscall.EPIPE):
 		return exitOK
 	case errors.As(err, &usage):
 		return exitUsage
-	case errors.As(err, &problems):
+	case errors.As(err, &problems), errors.As(err, &backupProblems), errors.As(err, &loss):
 		return exitProblems
 	case errors.Is(err, context.Canceled): // by the one signal that main listens to
 		return exitInterrupted

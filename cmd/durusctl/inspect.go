@@ -15,35 +15,49 @@ import (
 )
 
 func (a *app) inspectCommand() *cobra.Command {
-	revisions := 10
+	q := objectQuery{revisions: 10}
 	cmd := &cobra.Command{
-		Use:   "inspect FILE [OID] [--revisions N] [--json]",
+		Use:   "inspect FILE [OID] [--depth N] [--full] [--revisions N] [--json]",
 		Short: "What is in a database, or in one object",
 		Long: `Without OID: what the file is and how it is filled. Live bytes are those of the
 newest state of every object, dead bytes those of replaced states; the rest is
 administration. All numbers are of the visible part: what is committed and safe
 on the disk.
 
-With OID: the state of that object as readable data, without its Go type; what
-it refers to, and the transactions that wrote it, the newest first.`,
+With OID, or the name of a root: the state of that object as readable data,
+without its Go type; what it refers to, and the transactions that wrote it, the
+newest first. A container shows its first entries, not its nodes. --depth
+follows references so many steps; each object is shown once. Long values are
+cut.
+
+With --json an object has oid, class, version, position, size, payload_size,
+value, strong, weak, transaction, revisions, and for a container also container,
+with kind, keys, length, more and entries: [key, value] pairs, the values of a
+List, the keys of a Set. --depth adds followed: what was found, each with oid,
+class and value.`,
 		Example: `  durusctl inspect bank.durus
+  durusctl inspect bank.durus bank --depth 2
   durusctl inspect bank.durus 17 --json`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 1 {
 				return a.inspect(cmd.Context(), args[0])
 			}
-			oid, err := storage.ParseOID(args[1])
-			if err != nil || oid == 0 {
-				return usageError{fmt.Sprintf("%q is not an object id: give a decimal number such as durusctl log prints", args[1]), cmd.CommandPath()}
+			if err := checkTarget(cmd, args[1]); err != nil {
+				return err
 			}
-			if revisions < 0 {
+			if q.revisions < 0 {
 				return usageError{"--revisions must not be negative", cmd.CommandPath()}
 			}
-			return a.inspectObject(cmd.Context(), args[0], oid, revisions)
+			if q.depth < 0 || q.depth > maxDepth {
+				return usageError{fmt.Sprintf("--depth goes from 0 to %d", maxDepth), cmd.CommandPath()}
+			}
+			return a.inspectObject(cmd.Context(), args[0], args[1], q)
 		},
 	}
-	cmd.Flags().IntVar(&revisions, "revisions", revisions, "with OID, at most `N` revisions; 0: all")
-	return fileArgs(cmd, 1)
+	cmd.Flags().IntVar(&q.revisions, "revisions", q.revisions, "with OID, at most `N` revisions; 0: all")
+	cmd.Flags().IntVar(&q.depth, "depth", 0, "with OID, follow references `N` steps")
+	cmd.Flags().BoolVar(&q.full, "full", false, "with OID, cut nothing, and show all entries of containers")
+	return completeObjects(fileArgs(cmd, 1))
 }
 
 type overviewJSON struct {

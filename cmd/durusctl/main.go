@@ -3,13 +3,15 @@
 //	durusctl COMMAND FILE [ARGS]
 //
 // Each command is one file of this package, thin over package filestorage:
-// what it knows of the file format is asked there.
+// what it knows of the file format is asked there. Pictures are drawn by package
+// picture, which knows no database.
 //
 // # Invariants
 //
 //   - No command writes to a database, creates a file or takes a lock, but for
-//     those whose help says so (index, pack, retype): files are opened in one
-//     place (open.go), with ReadOnly by all others.
+//     those whose help says so (index, pack, retype, restore): files are opened in one
+//     place (open.go), with ReadOnly by all others. Salvage and load make new files,
+//     and replace none.
 //   - Data goes to standard output, everything else to standard error, so that
 //     --json can be piped. Keys are never renamed; object and transaction ids
 //     are strings, since they may not fit the numbers of other languages.

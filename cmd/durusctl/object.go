@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/durusdb/durus/filestorage"
 	"github.com/durusdb/durus/internal/codec"
 	"github.com/durusdb/durus/storage"
 )
@@ -22,10 +21,20 @@ type object struct {
 	version   int // of the class, 0 for none
 	strong    []reference
 	weak      []reference
-	revisions []storage.Revision     // the newest first
-	more      bool                   // there are older ones
-	names     map[storage.OID]string // what to call the objects that it refers to
+	revisions []storage.Revision // the newest first
+	more      bool               // there are older ones
 }
+
+// objectQuery is what inspect is asked to show of an object.
+type objectQuery struct {
+	revisions int  // at most; 0: all
+	depth     int  // how many references away
+	full      bool // nothing is cut
+}
+
+// maxDepth is how far inspect follows references: each step moves the text to the
+// right.
+const maxDepth = 64
 
 type reference struct {
 	OID     storage.OID `json:"oid"`
@@ -41,23 +50,20 @@ func (r reference) String() string {
 	return fmt.Sprintf("%s@%s", r.Class, r.OID)
 }
 
-func (a *app) inspectObject(ctx context.Context, path string, oid storage.OID, revisions int) error {
-	st, err := open(path)
+func (a *app) inspectObject(ctx context.Context, path, target string, q objectQuery) error {
+	v, err := a.view(ctx, path)
 	if err != nil {
 		return err
 	}
-	defer st.Close()
-	snap, damage, err := st.Examine(ctx)
+	defer v.close()
+	oid, err := v.target(target)
 	if err != nil {
 		return err
 	}
-	defer snap.Release()
-	o, err := readObject(st, snap, oid, revisions)
+	o, err := v.object(oid, q.revisions)
 	switch {
-	case errors.Is(err, storage.ErrNotFound) && damage != nil:
-		return damage // it may lie behind it
 	case errors.Is(err, storage.ErrNotFound):
-		return explain(err, fmt.Sprintf("%s has no object %s: durusctl log tells which objects were written", path, oid))
+		return v.missing(oid)
 	case err != nil:
 		return err
 	}
@@ -65,42 +71,39 @@ func (a *app) inspectObject(ctx context.Context, path string, oid storage.OID, r
 		a.note("object %s has a state in codec %d, which this program cannot read: it is shown as bytes", oid, o.record.Codec)
 	}
 	if a.json {
-		err = a.printJSON(objectOf(o))
+		err = a.printObjectJSON(ctx, v, o, q)
 	} else {
-		a.printObject(o)
+		err = a.printObject(ctx, v, o, q)
 	}
 	if err == nil {
-		err = damage // there may be a newer state behind it
+		err = v.damage // there may be a newer state behind it
 	}
 	return err
 }
 
-func readObject(st *filestorage.Storage, snap storage.Snapshot, oid storage.OID, revisions int) (*object, error) {
-	pos, err := snap.Find(oid)
+func (v *view) object(oid storage.OID, revisions int) (*object, error) {
+	rec, err := v.read(oid)
 	if err != nil {
 		return nil, err
 	}
-	o := &object{names: make(map[storage.OID]string)}
-	if o.record, err = snap.Read(oid, pos); err != nil {
-		return nil, err
-	}
-	spelling, _ := snap.ClassName(o.record.Class)
-	o.class, o.version = classOf(spelling, o.record.Class)
-	switch o.record.Codec {
+	spelling, _ := v.snap.ClassName(rec.Class)
+	o := &object{record: rec}
+	o.class, o.version = classOf(spelling, rec.Class)
+	switch rec.Codec {
 	case storage.CodecMsgpack:
-		if o.value, err = codec.Readable(o.record.Payload); err != nil {
-			return nil, fmt.Errorf("object %s at byte %d: %w: restore it from a backup", oid, pos, err)
+		if o.value, err = codec.Readable(rec.Payload); err != nil {
+			return nil, fmt.Errorf("object %s: %w: restore it from a backup", oid, err)
 		}
 	default:
-		o.value, o.raw = o.record.Payload, true
+		o.value, o.raw = rec.Payload, true
 	}
-	if o.strong, err = o.references(st, snap, o.record.Strong); err != nil {
+	if o.strong, err = v.references(rec.Strong); err != nil {
 		return nil, err
 	}
-	if o.weak, err = o.references(st, snap, o.record.Weak); err != nil {
+	if o.weak, err = v.references(rec.Weak); err != nil {
 		return nil, err
 	}
-	for r, err := range st.Revisions(snap, oid) {
+	for r, err := range v.st.Revisions(v.snap, oid) {
 		if err != nil {
 			return nil, err
 		}
@@ -113,23 +116,13 @@ func readObject(st *filestorage.Storage, snap storage.Snapshot, oid storage.OID,
 	return o, nil
 }
 
-func (o *object) references(st *filestorage.Storage, snap storage.Snapshot, oids []storage.OID) ([]reference, error) {
+func (v *view) references(oids []storage.OID) ([]reference, error) {
 	list := make([]reference, len(oids))
+	var err error
 	for i, oid := range oids {
-		id, err := st.ClassOf(snap, oid)
-		switch {
-		case errors.Is(err, storage.ErrNotFound):
-			list[i] = reference{OID: oid, Missing: true}
-		case errors.Is(err, storage.ErrCorrupt):
-			list[i] = reference{OID: oid, Class: "damaged"}
-		case err != nil:
+		if list[i], err = v.reference(oid); err != nil {
 			return nil, err
-		default:
-			spelling, _ := snap.ClassName(id)
-			name, _ := classOf(spelling, id)
-			list[i] = reference{OID: oid, Class: name}
 		}
-		o.names[oid] = list[i].String()
 	}
 	return list, nil
 }
@@ -149,6 +142,9 @@ type objectJSON struct {
 	Transaction   transactionJSON  `json:"transaction"`
 	Revisions     []revisionJSON   `json:"revisions"`
 	MoreRevisions bool             `json:"more_revisions"`
+	Container     *containerJSON   `json:"container,omitempty"` // its entries, in place of its nodes
+	Followed      []followedJSON   `json:"followed,omitempty"`
+	MoreFollowed  bool             `json:"more_followed,omitempty"`
 }
 
 type revisionJSON struct {
@@ -183,7 +179,16 @@ func objectOf(o *object) objectJSON {
 	return j
 }
 
-func (a *app) printObject(o *object) {
+func (a *app) printObjectJSON(ctx context.Context, v *view, o *object, q objectQuery) error {
+	j := objectOf(o)
+	f := collector{view: v, full: q.full}
+	if err := f.collect(ctx, &j, &o.record, q.depth); err != nil {
+		return err
+	}
+	return a.printJSON(j)
+}
+
+func (a *app) printObject(ctx context.Context, v *view, o *object, q objectQuery) error {
 	newest := &o.revisions[0]
 	var f facts
 	f.add("object", o.record.OID.String())
@@ -201,19 +206,35 @@ func (a *app) printObject(o *object) {
 	if newest.Description != "" {
 		f.add("description", plain(newest.Description))
 	}
+	c, isContainer := v.container(&o.record)
+	if isContainer {
+		f.add("container", plain(c.summary()))
+	} else if head, ok := v.headOf(&o.record); ok {
+		r, err := v.reference(head)
+		if err != nil {
+			return err
+		}
+		f.add("node of", plain(r.String()))
+	}
 	f.add("strong", referencesText(o.strong))
 	f.add("weak", referencesText(o.weak))
 	a.printFacts(f)
 
 	fmt.Fprint(a.out, "\n")
+	var err error
 	if o.raw {
 		fmt.Fprint(a.out, hex.Dump(o.record.Payload))
 	} else {
-		tree{a.out, o.names}.print(o.value)
+		err = a.printState(ctx, v, o, q)
 	}
 
 	fmt.Fprint(a.out, "\n")
-	t := table{header: []string{"REVISION", "TIME", "POSITION", "SIZE", "USER", "DESCRIPTION"}, right: map[int]bool{2: true, 3: true}}
+	t := table{
+		header: []string{"REVISION", "TIME", "POSITION", "SIZE", "USER", "DESCRIPTION"},
+		right:  map[int]bool{2: true, 3: true},
+		whole:  map[int]bool{0: true, 1: true},
+		spare:  []int{2, 3},
+	}
 	for i := range o.revisions {
 		r := &o.revisions[i]
 		t.add(r.TID.String(), timeText(r.Time), strconv.FormatInt(int64(r.Position), 10), strconv.FormatInt(r.Size, 10), plain(r.User), plain(r.Description))
@@ -222,6 +243,7 @@ func (a *app) printObject(o *object) {
 	if o.more {
 		a.note("there are older revisions: --revisions 0 shows all")
 	}
+	return err
 }
 
 const maxReferences = 6

@@ -17,10 +17,12 @@ type app struct {
 	err   io.Writer     // notes and progress
 	json  bool
 	color bool // out is a terminal that shows bold and colors
+	width int  // columns of out; 0: no terminal, any number
 
 	// running is set when arguments and flags were accepted: an error before
 	// is one of usage, wherever in cobra it comes from.
 	running bool
+	command string // that runs, for messages
 }
 
 // run executes one command line and returns the exit code.
@@ -29,10 +31,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		out:   bufio.NewWriter(stdout),
 		err:   stderr,
 		color: isTerminal(stdout) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb",
+		width: widthOf(stdout),
 	}
 	root := a.root()
 	root.SetArgs(args)
-	root.SetOut(a.out)
 	root.SetErr(stderr)
 	cmd, err := root.ExecuteContextC(ctx)
 	if err != nil && !a.running {
@@ -47,8 +49,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:               "durusctl COMMAND FILE [ARGS]",
-		Short:             "Look into durus databases, and keep them small",
-		Long:              `Look into durus databases, also in use. Only index, pack, retype, undo write.`,
+		Short:             "Look into durus databases, keep them small and safe",
+		Long:              `Look into durus databases in use. Only index, pack, retype, restore, undo write.`,
 		SilenceErrors:     true,
 		SilenceUsage:      true,
 		DisableAutoGenTag: true,
@@ -64,29 +66,43 @@ func (a *app) root() *cobra.Command {
 			}
 			return usageError{text, cmd.CommandPath()}
 		},
-		PersistentPreRun: func(*cobra.Command, []string) { a.running = true },
+		PersistentPreRun: func(cmd *cobra.Command, _ []string) { a.running, a.command = true, cmd.CommandPath() },
 	}
+	root.SetOut(a.out) // before the completion command is made, which remembers it
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetUsageTemplate(usageTemplate)
 	root.SuggestionsMinimumDistance = 2
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print JSON, with ids as strings")
 	root.AddCommand(
 		a.inspectCommand(),
+		a.censusCommand(),
+		a.refsCommand(),
+		a.referrersCommand(),
+		a.pathCommand(),
+		a.graphCommand(),
 		a.verifyCommand(),
 		a.logCommand(),
 		a.tailCommand(),
+		a.topCommand(),
 		a.historyCommand(),
 		a.diffCommand(),
 		a.locksCommand(),
 		a.migrateCommand(),
 		a.retypeCommand(),
 		a.packCommand(),
+		a.backupCommand(),
+		a.restoreCommand(),
 		a.indexCommand(),
 		a.undoCommand(),
+		a.dumpCommand(),
+		a.loadCommand(),
+		a.salvageCommand(),
 		a.versionCommand(),
+		a.manCommand(),
 	)
 	root.SetHelpCommand(helpCommand())
 	root.InitDefaultCompletionCmd()
+	group(root)
 	for _, c := range root.Commands() {
 		if c.Name() == "completion" {
 			c.Short = "Write a completion script for a shell"
@@ -96,34 +112,12 @@ func (a *app) root() *cobra.Command {
 	return root
 }
 
-// usageTemplate is cobra's, in half as many lines, and with exit codes where
-// everybody looks first.
-const usageTemplate = `Usage:
-  {{if .Runnable}}{{if .HasParent}}{{.UseLine}}{{else}}{{.Use}}{{end}}{{else}}{{.CommandPath}} COMMAND{{end}}
-{{- if .HasAvailableSubCommands}}
-
-Commands:
-{{- range .Commands}}{{if or .IsAvailableCommand (eq .Name "help")}}
-  {{rpad .Name .NamePadding}} {{.Short}}{{end}}{{end}}{{end}}
-{{- if .HasExample}}
-
-Examples:
-{{.Example}}{{end}}
-{{- if or .HasAvailableLocalFlags .HasAvailableInheritedFlags}}
-
-Flags:
-{{.Flags.FlagUsages | trimTrailingWhitespaces}}{{end}}
-{{- if not .HasParent}}
-
-Exit codes: 0 ok, 1 failed, 2 usage, 3 problems found, 4 not a durus file or too
-new, 5 locked or timed out, 6 not found, 130 interrupted.{{end}}
-`
-
 // helpCommand is cobra's, but for a wrong topic being an error.
 func helpCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "help [COMMAND]",
-		Short: "Tell about a command",
+		Use:     "help [COMMAND]",
+		Short:   "Tell about a command",
+		GroupID: otherGroup,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			topic, rest, err := cmd.Root().Find(args)
 			if err != nil || topic == nil || len(rest) > 0 {

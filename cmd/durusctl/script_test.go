@@ -78,6 +78,8 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
+var checksum = regexp.MustCompile(`[0-9a-f]{64}`)
+
 var randomID = regexp.MustCompile(`[0-9a-f]{32}`)
 
 func scrub(ts *testscript.TestScript, neg bool, args []string) {
@@ -87,6 +89,7 @@ func scrub(ts *testscript.TestScript, neg bool, args []string) {
 	work, err := filepath.EvalSymlinks(ts.Getenv("WORK"))
 	ts.Check(err)
 	text := strings.ReplaceAll(ts.ReadFile("stdout"), work, "WORK")
+	text = checksum.ReplaceAllString(text, "SHA256")
 	text = randomID.ReplaceAllString(text, "ID")
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(text), 0o600))
 }

@@ -21,10 +21,14 @@ func (a *app) printFacts(f facts) {
 	}
 }
 
-// table has a header and rows. Columns named in right are numbers.
+// table has a header and rows. Columns named in right are numbers. Where the
+// terminal is too narrow, the columns named in spare go, in that order; then text is
+// cut, but for that in whole.
 type table struct {
 	header []string
 	right  map[int]bool
+	whole  map[int]bool
+	spare  []int
 	rows   [][]string
 }
 
@@ -37,13 +41,18 @@ func (a *app) printTable(t *table) {
 			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
 		}
 	}
+	t.fit(widths, a.width)
 	line := func(row []string) string {
-		cells := make([]string, len(row))
+		var cells []string
 		for i, cell := range row {
+			if widths[i] == gone {
+				continue
+			}
+			cell = cut(cell, widths[i])
 			if t.right[i] {
-				cells[i] = strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell)) + cell
+				cells = append(cells, strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell))+cell)
 			} else {
-				cells[i] = pad(cell, widths[i])
+				cells = append(cells, pad(cell, widths[i]))
 			}
 		}
 		return strings.TrimRight(strings.Join(cells, "  "), " ")
@@ -51,6 +60,41 @@ func (a *app) printTable(t *table) {
 	fmt.Fprint(a.out, a.bold(line(t.header))+"\n")
 	for _, row := range t.rows {
 		fmt.Fprint(a.out, line(row)+"\n")
+	}
+}
+
+const (
+	gone     = -2 // the width of a column that is left out, so that it costs nothing
+	shortest = 8  // what is left of a column of text at least
+)
+
+// fit makes widths smaller until a line with two spaces between columns takes no
+// more than width; 0: any number.
+func (t *table) fit(widths []int, width int) {
+	if width == 0 {
+		return
+	}
+	excess := -2 - width
+	for _, w := range widths {
+		excess += w + 2
+	}
+	for _, i := range t.spare {
+		if excess > 0 {
+			excess -= widths[i] - gone
+			widths[i] = gone
+		}
+	}
+	for ; excess > 0; excess-- {
+		widest := -1
+		for i, w := range widths {
+			if !t.right[i] && !t.whole[i] && w > shortest && (widest < 0 || w > widths[widest]) {
+				widest = i
+			}
+		}
+		if widest < 0 {
+			return
+		}
+		widths[widest]--
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"math"
 	"slices"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -85,68 +84,50 @@ func (t *tailer) begin(ctx context.Context, n int) error {
 	return errors.Join(t.out.Flush(), damage)
 }
 
-// The file is looked at every shortest pause while transactions arrive, and
-// up to every longest pause while none does. A look is one system call.
-const (
-	shortestPause = 2 * time.Millisecond
-	longestPause  = 50 * time.Millisecond
-)
-
+// follow prints what is committed from now on. What has become of the file on
+// the way is told, and it goes on with what is there.
 func (t *tailer) follow(ctx context.Context) error {
-	pause, rewound := shortestPause, false
-	for {
-		news, err := t.news(ctx)
+	for stuck := false; ; stuck = true {
+		last := t.last
+		err := t.news(ctx)
+		if t.last != last {
+			stuck = false
+		}
 		switch {
-		case errors.Is(err, storage.ErrRewound) && !rewound:
-			// The handle goes on with the new history; the next look shows
-			// it. A second time in a row means that it cannot.
-			rewound = true
-			t.note("%s: going on with what the file holds now", err)
-			continue
-		case err != nil:
+		case stuck: // twice in a row, and nothing between: it cannot
 			return err
+		case errors.Is(err, storage.ErrRewound):
+			t.note("%s: going on with what the file holds now", err)
+			t.last, err = t.st.LastTID()
+		case errors.Is(err, storage.ErrPacked):
+			t.last = t.st.Header().Horizon
+			t.note("a pack has removed transactions up to %s before they could be shown", t.last)
+			err = nil
 		}
-		rewound = false
-		if news {
-			pause = shortestPause
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(pause):
-		}
-		if !news {
-			pause = min(pause+pause/2, longestPause)
+		if err != nil {
+			return err
 		}
 	}
 }
 
-// news prints what was committed since the last look.
-func (t *tailer) news(ctx context.Context) (bool, error) {
-	snap, err := t.st.Begin(ctx, false)
-	if err != nil {
-		return false, err
-	}
-	defer snap.Release()
-	newest := snap.TID()
-	if newest <= t.last {
-		t.last = newest // smaller: a backup was restored
-		return false, nil
-	}
-	if h := t.st.Header().Horizon; h > t.last {
-		t.note("a pack has removed transactions up to %s before they could be shown", h)
-	}
-	for tx, err := range t.st.History(snap, t.last+1, newest, false) {
+// news prints the transactions behind the last one until an error ends it.
+func (t *tailer) news(ctx context.Context) error {
+	cursor := t.st.Follow(t.last)
+	defer cursor.Close()
+	for {
+		w, err := cursor.Next(ctx)
 		if err != nil {
-			return false, err
+			return err
 		}
-		if err := t.print(&tx); err != nil {
-			return false, err
+		w.State.Release()
+		if err := t.print(&w.Transaction); err != nil {
+			return err
 		}
-		t.last = tx.TID
+		t.last = w.TID
+		if err := t.out.Flush(); err != nil {
+			return err
+		}
 	}
-	t.last = newest
-	return true, t.out.Flush()
 }
 
 func (t *tailer) print(tx *storage.Transaction) error {

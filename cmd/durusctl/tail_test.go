@@ -119,7 +119,7 @@ func TestTailFollowsOtherProcesses(t *testing.T) {
 	}
 }
 
-// While nothing happens it hardly runs: 20 looks a second.
+// While nothing happens it hardly runs: a look a second, or 40 where no notices come.
 func TestTailIdles(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a.durus")
 	if err := makeBank(path, ""); err != nil {

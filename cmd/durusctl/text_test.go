@@ -128,7 +128,7 @@ func printed(t *testing.T, v any) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tree{&out, nil}.print(value)
+	tree{out: &out}.print(value)
 	return out.String()
 }
 
@@ -185,24 +185,6 @@ func TestExitCode(t *testing.T) {
 	} {
 		if got := exitCode(c.err); got != c.want {
 			t.Errorf("%v: exit code %d, want %d", c.err, got, c.want)
-		}
-	}
-}
-
-func TestCompareReferences(t *testing.T) {
-	for _, c := range []struct {
-		found, listed []storage.OID
-		same          bool
-	}{
-		{nil, nil, true},
-		{[]storage.OID{3, 1, 3}, []storage.OID{3, 1}, true},
-		{[]storage.OID{3, 1}, []storage.OID{1, 3}, true},
-		{[]storage.OID{3}, nil, false},
-		{nil, []storage.OID{3}, false},
-		{[]storage.OID{1, 2}, []storage.OID{1, 3}, false},
-	} {
-		if s := compareReferences(c.found, c.listed); (s == "") != c.same {
-			t.Errorf("%v and %v: %q", c.found, c.listed, s)
 		}
 	}
 }

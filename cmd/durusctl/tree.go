@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/hex"
 	"fmt"
 	"io"
@@ -17,11 +18,16 @@ import (
 // as indented lines, references as class@oid. Its depth is bounded by
 // codec.MaxDepth.
 type tree struct {
-	out   io.Writer
-	names map[storage.OID]string // class@oid
+	out    io.Writer
+	name   func(storage.OID) string            // class@oid; nil: the class is not known
+	follow func(ref codec.RefValue, depth int) // prints behind a reference what it leads to; nil: nothing
+	most   int                                 // bytes of a string that are shown; 0: maxString
+	full   bool                                // nothing is cut
+	cuts   *int                                // counts what was cut
 }
 
-// Longer strings and bytes are cut: this is for reading, --json for using.
+// Longer strings and bytes are cut, unless all is wanted: this is for reading,
+// --json for using.
 const (
 	maxString = 400
 	maxBytes  = 32
@@ -52,6 +58,11 @@ func (t tree) value(v any, depth int) {
 		}
 		if len(v) == 0 {
 			fmt.Fprint(t.out, "[]")
+		}
+	case codec.RefValue:
+		fmt.Fprint(t.out, t.scalar(v))
+		if t.follow != nil {
+			t.follow(v, depth)
 		}
 	default:
 		fmt.Fprint(t.out, t.scalar(v))
@@ -106,17 +117,17 @@ func (t tree) scalar(v any) string {
 	case nil:
 		return "nil"
 	case string:
-		return quoted(v)
+		return t.text(v)
 	case []byte:
-		return bytesText(v)
+		return t.bytes(v)
 	case time.Time:
 		return v.Format(time.RFC3339Nano)
 	case codec.Instant:
 		return fmt.Sprintf("%d s and %d ns since 1970", v.Seconds, v.Nanoseconds)
 	case codec.RefValue:
-		name, ok := t.names[storage.OID(v.OID)]
-		if !ok {
-			name = fmt.Sprintf("?@%d", v.OID)
+		name := fmt.Sprintf("?@%d", v.OID)
+		if t.name != nil {
+			name = t.name(storage.OID(v.OID))
 		}
 		if v.Weak {
 			name += " (weak)"
@@ -132,20 +143,37 @@ func (t tree) scalar(v any) string {
 	return fmt.Sprint(v) // bool, integers, float64, codec.NonFinite
 }
 
-func quoted(s string) string {
-	if len(s) <= maxString {
+func (t tree) text(s string) string {
+	most := cmp.Or(t.most, maxString)
+	if t.full || len(s) <= most {
 		return strconv.Quote(s)
 	}
-	cut := maxString
-	for cut > maxString-utf8.UTFMax && !utf8.RuneStart(s[cut]) {
+	t.wasCut()
+	return quoted(s, most)
+}
+
+// quoted is the begin of a string, and how long all of it is.
+func quoted(s string, most int) string {
+	if len(s) <= most {
+		return strconv.Quote(s)
+	}
+	cut := most
+	for cut > most-utf8.UTFMax && !utf8.RuneStart(s[cut]) {
 		cut--
 	}
 	return fmt.Sprintf("%s... (%d bytes)", strconv.Quote(s[:cut]), len(s))
 }
 
-func bytesText(b []byte) string {
-	if len(b) <= maxBytes {
+func (t tree) bytes(b []byte) string {
+	if t.full || len(b) <= maxBytes {
 		return "0x" + hex.EncodeToString(b)
 	}
+	t.wasCut()
 	return fmt.Sprintf("0x%s... (%d bytes)", hex.EncodeToString(b[:maxBytes]), len(b))
+}
+
+func (t tree) wasCut() {
+	if t.cuts != nil {
+		*t.cuts++
+	}
 }

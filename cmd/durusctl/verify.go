@@ -4,13 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/spf13/cobra"
 
 	"github.com/durusdb/durus/filestorage"
-	"github.com/durusdb/durus/internal/codec"
-	"github.com/durusdb/durus/internal/collection"
+	"github.com/durusdb/durus/internal/check"
 	"github.com/durusdb/durus/storage"
 )
 
@@ -52,14 +50,14 @@ type problemJSON struct {
 }
 
 func (a *app) verify(ctx context.Context, path string) error {
-	r, containers, err := a.report(ctx, path)
+	r, err := a.report(ctx, path)
 	if err != nil {
 		return err
 	}
 	if a.json {
-		err = a.printJSON(verdictOf(r, containers))
+		err = a.printJSON(verdictOf(r))
 	} else {
-		a.printReport(path, r, containers)
+		a.printReport(path, r)
 	}
 	if err == nil && !r.OK() {
 		err = problemsError{path, uint64(len(r.Problems)) + r.More}
@@ -67,124 +65,45 @@ func (a *app) verify(ctx context.Context, path string) error {
 	return err
 }
 
-// report verifies, and counts the containers. A file header that is beyond use is
+// report verifies. A file header that is beyond use is
 // a problem like others.
-func (a *app) report(ctx context.Context, path string) (r *filestorage.Report, containers uint64, err error) {
+func (a *app) report(ctx context.Context, path string) (r *filestorage.Report, err error) {
 	st, err := open(path)
 	var c *storage.CorruptError
 	if errors.As(err, &c) {
-		return &filestorage.Report{Problems: []filestorage.Problem{{Offset: c.Offset, OID: c.OID, Reason: c.Reason}}}, 0, nil
+		return &filestorage.Report{Problems: []filestorage.Problem{{Offset: c.Offset, OID: c.OID, Reason: c.Reason}}}, nil
 	}
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
 	defer st.Close()
 	snap, damage, err := st.Examine(ctx)
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
 	defer snap.Release()
 	if errors.Is(damage, storage.ErrTooNew) {
-		return nil, 0, damage // what this program does not understand it cannot check
+		return nil, damage // what this program does not understand it cannot check
 	}
 	bar := a.progress("verify")
 	defer bar.end()
-	if r, err = st.VerifyRecords(ctx, checkPayload, bar.update); err != nil || damage != nil {
-		return r, 0, err
+	if r, err = st.VerifyRecords(ctx, check.Payload, bar.update); err != nil || damage != nil {
+		return r, err
 	}
-	if containers, err = checkContainers(ctx, snap, r); err == nil {
+	if err = check.Containers(ctx, snap, r); err == nil {
 		err = verifyTables(ctx, path, r)
 	}
-	return r, containers, err
+	return r, err
 }
 
-// checkContainers adds what is wrong with containers to a report. What cannot be
-// read is in the report already.
-func checkContainers(ctx context.Context, snap storage.Snapshot, r *filestorage.Report) (n uint64, err error) {
-	for place, err := range snap.Objects(1) {
-		if err == nil {
-			err = ctx.Err()
-		}
-		if errors.Is(err, storage.ErrCorrupt) {
-			return n, nil
-		}
-		if err != nil {
-			return n, err
-		}
-		id, err := snap.Class(place.OID, place.Position)
-		if err != nil {
-			continue
-		}
-		class, _ := snap.ClassName(id)
-		if !collection.IsHead(class) {
-			continue
-		}
-		n++
-		_, err = collection.Check(collection.In(snap), uint64(place.OID), class)
-		var known *storage.CorruptError
-		if errors.Is(err, storage.ErrCorrupt) && !errors.As(err, &known) {
-			r.Problems = append(r.Problems, filestorage.Problem{Offset: int64(place.Position), OID: place.OID, Reason: err.Error()})
-		} else if err != nil && known == nil {
-			return n, err
-		}
-	}
-	return n, nil
-}
-
-// checkPayload says what is wrong with the state of an object: it must be what
-// its codec says, and refer to exactly those objects that the record lists
-// for those who cannot read it.
-func checkPayload(rec *storage.Record) string {
-	if rec.Codec != storage.CodecMsgpack {
-		return fmt.Sprintf("its codec is %d, which this program does not know", rec.Codec)
-	}
-	var strong, weak []storage.OID
-	err := codec.References(rec.Payload, func(oid uint64, isWeak bool) {
-		if isWeak {
-			weak = append(weak, storage.OID(oid))
-		} else {
-			strong = append(strong, storage.OID(oid))
-		}
-	})
-	if err != nil {
-		return err.Error()
-	}
-	if s := compareReferences(strong, rec.Strong); s != "" {
-		return s
-	}
-	return compareReferences(weak, rec.Weak)
-}
-
-// compareReferences holds what a payload refers to, in any number, against the
-// list of its record.
-func compareReferences(found, listed []storage.OID) string {
-	if slices.Equal(found, listed) {
-		return ""
-	}
-	slices.Sort(found)
-	found = slices.Compact(found)
-	listed = slices.Compact(slices.Sorted(slices.Values(listed)))
-	for _, oid := range found {
-		if _, ok := slices.BinarySearch(listed, oid); !ok {
-			return fmt.Sprintf("its state refers to object %s, the references listed with it do not", oid)
-		}
-	}
-	for _, oid := range listed {
-		if _, ok := slices.BinarySearch(found, oid); !ok {
-			return fmt.Sprintf("object %s is listed among its references, its state does not refer to it", oid)
-		}
-	}
-	return ""
-}
-
-func verdictOf(r *filestorage.Report, containers uint64) verifyJSON {
+func verdictOf(r *filestorage.Report) verifyJSON {
 	j := verifyJSON{
 		OK:           r.OK(),
 		Frames:       r.Frames,
 		Transactions: r.Transactions,
 		Records:      r.Records,
 		Objects:      r.Objects,
-		Containers:   containers,
+		Containers:   r.Containers,
 		Size:         r.Size,
 		End:          r.End,
 		TornTail:     r.Tail,
@@ -198,7 +117,7 @@ func verdictOf(r *filestorage.Report, containers uint64) verifyJSON {
 	return j
 }
 
-func (a *app) printReport(path string, r *filestorage.Report, containers uint64) {
+func (a *app) printReport(path string, r *filestorage.Report) {
 	for _, p := range r.Problems {
 		fmt.Fprintf(a.out, "%s\n", a.red(plain(p.String())))
 	}
@@ -210,8 +129,8 @@ func (a *app) printReport(path string, r *filestorage.Report, containers uint64)
 		verdict = a.red("damaged")
 	}
 	trees := ""
-	if containers > 0 {
-		trees = ", " + count(containers, "container")
+	if r.Containers > 0 {
+		trees = ", " + count(r.Containers, "container")
 	}
 	fmt.Fprintf(a.out, "%s: %s: %s, %s, %s%s\n", plain(path), verdict, count(r.Frames, "frame"), count(r.Transactions, "transaction"), count(r.Objects, "object"), trees)
 	if r.Tail > 0 && r.OK() {

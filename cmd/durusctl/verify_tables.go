@@ -24,7 +24,7 @@ func verifyTables(ctx context.Context, path string, r *filestorage.Report) error
 	defer db.Close()
 	reports, err := durus.CheckTables(ctx, db)
 	if errors.Is(err, durus.ErrCorrupt) || errors.Is(err, durus.ErrType) { // what leads to the tables is not what it should be
-		r.Problems = append(r.Problems, filestorage.Problem{OID: 1, Reason: err.Error()})
+		r.Add(filestorage.Problem{OID: 1, Reason: err.Error()})
 		return nil
 	}
 	if err != nil {
@@ -32,7 +32,7 @@ func verifyTables(ctx context.Context, path string, r *filestorage.Report) error
 	}
 	for _, t := range reports {
 		for _, p := range t.Problems {
-			r.Problems = append(r.Problems, filestorage.Problem{OID: t.OID, Reason: "table: " + p})
+			r.Add(filestorage.Problem{OID: t.OID, Reason: "table: " + p})
 		}
 	}
 	return nil

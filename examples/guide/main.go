@@ -32,8 +32,10 @@ var chapters = []struct {
 	{"Savepoints and large transactions", savepoints},
 	{"Looking back", lookingBack},
 	{"Undo", undoing},
+	{"Watching", watching},
 	{"Live connections", live},
 	{"Isolation", isolation},
+	{"Backups", backups},
 	{"Checks", checks},
 }
 

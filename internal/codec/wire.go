@@ -248,14 +248,19 @@ func appendHead(b []byte, n int, fix, code16, code32 byte) []byte {
 
 // appendTime writes the shortest timestamp that holds the instant.
 func appendTime(b []byte, t time.Time) []byte {
-	sec, nsec := uint64(t.Unix()), uint64(t.Nanosecond())
+	return appendInstant(b, t.Unix(), uint32(t.Nanosecond()))
+}
+
+// appendInstant is appendTime for seconds that a Time may not be able to hold.
+func appendInstant(b []byte, seconds int64, nsec uint32) []byte {
+	sec := uint64(seconds)
 	switch {
 	case sec>>34 != 0:
 		b = append(b, codeExt8, 12, 0xff) // 0xff is extTime
-		b = binary.BigEndian.AppendUint32(b, uint32(nsec))
+		b = binary.BigEndian.AppendUint32(b, nsec)
 		return binary.BigEndian.AppendUint64(b, sec)
 	case nsec != 0 || sec>>32 != 0:
-		return binary.BigEndian.AppendUint64(append(b, codeFixExt8, 0xff), nsec<<34|sec)
+		return binary.BigEndian.AppendUint64(append(b, codeFixExt8, 0xff), uint64(nsec)<<34|sec)
 	}
 	return binary.BigEndian.AppendUint32(append(b, codeFixExt4, 0xff), uint32(sec))
 }
