@@ -48,6 +48,9 @@ var (
 	_ func(*durus.DB, context.Context, io.Writer) (durus.TID, error)             = (*durus.DB).Backup
 	_ func(*durus.DB, context.Context) (durus.VerifyReport, error)               = (*durus.DB).Verify
 	_ func(*durus.DB, context.Context, durus.TID) iter.Seq2[durus.Change, error] = (*durus.DB).Watch
+	_ func(*durus.DB, context.Context, ...durus.TID) (durus.TID, error)          = (*durus.DB).Undo
+	_ func(*durus.DB, context.Context, ...durus.TID) ([]durus.Undone, error)     = (*durus.DB).PlanUndo
+	_ func(*durus.Tx, ...durus.TID) error                                        = (*durus.Tx).Undo
 	_ func(*durus.DB, context.Context, pack.Options) (pack.Report, error)        = (*durus.DB).Pack
 	_ func(*durus.DB, context.Context, bool) (*durus.Tx, error)                  = (*durus.DB).Begin
 	_ func(*durus.DB, context.Context) (*durus.Connection, error)                = (*durus.DB).Connect

@@ -52,6 +52,7 @@ var lines = map[string][]line{
 	"pack":       {{args: "pack FILE --dry-run", anywhere: "an empty database has no root directory"}, {args: "pack FILE", writes: true, anywhere: "an empty database has no root directory"}},
 	"index":      {{args: "index FILE", writes: true, noJSON: true, anywhere: "an empty database has nothing to index"}},
 	"retype":     {{args: "retype FILE rooted.Thing rooted.Other", writes: true, anywhere: "there may be no such class"}},
+	"undo":       {{args: "undo FILE 1767323047000000 --dry-run", anywhere: notThere}, {args: "undo FILE 1767323047000000", writes: true, anywhere: notThere}},
 	"backup":     {{args: "backup FILE SPARE", writes: true}},
 	"restore":    {{args: "restore FILE SPARE", writes: true, anywhere: "a database may not be a backup of itself"}},
 	"undo":       {{args: "undo FILE 1 --dry-run", anywhere: "there may be no such transaction"}, {args: "undo FILE 1", writes: true, anywhere: "there may be no such transaction"}},
@@ -63,6 +64,8 @@ var lines = map[string][]line{
 	"help":       {{args: "help", noFile: true, noJSON: true}},
 	"completion": {{args: "completion bash", noFile: true, noJSON: true}},
 }
+
+const notThere = "the transaction may be packed away, or never have been"
 
 // state is a database that each command meets.
 type state struct {

@@ -50,7 +50,7 @@ func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:               "durusctl COMMAND FILE [ARGS]",
 		Short:             "Look into durus databases, keep them small and safe",
-		Long:              `Look into durus databases in use. index, pack, restore, retype, undo write.`,
+		Long:              `Look into durus databases in use. Only index, pack, retype, restore, undo write.`,
 		SilenceErrors:     true,
 		SilenceUsage:      true,
 		DisableAutoGenTag: true,
