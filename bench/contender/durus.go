@@ -2,8 +2,10 @@ package contender
 
 import (
 	"context"
+	"errors"
 
 	"github.com/durusdb/durus/durus"
+	"github.com/durusdb/durus/pack"
 )
 
 // catalog is the root: objects by id, and what the workloads with conflicts use.
@@ -131,6 +133,41 @@ func (s *durusStore) Read(ids []int64, use func(*Item) error) error {
 	})
 }
 
+func (s *durusStore) Refer(ids []int64) (func(use func(*Item) error) error, error) {
+	refs := make([]durus.Ref[Item], len(ids))
+	err := s.db.View(context.Background(), func(tx *durus.Tx) error {
+		c, err := theCatalog.Load(tx)
+		if err != nil {
+			return err
+		}
+		for i, id := range ids {
+			ref, found, err := c.Items.Get(tx, id)
+			if err != nil {
+				return err
+			}
+			if !found {
+				return gone(id)
+			}
+			refs[i] = ref
+		}
+		return nil
+	})
+	return func(use func(*Item) error) error {
+		return s.db.View(context.Background(), func(tx *durus.Tx) error {
+			for _, ref := range refs {
+				v, err := ref.Load(tx)
+				if err != nil {
+					return err
+				}
+				if err := use(v); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}, err
+}
+
 func (s *durusStore) Update(ids []int64, change func(*Item)) error {
 	return s.db.Update(context.Background(), func(tx *durus.Tx) error {
 		for _, id := range ids {
@@ -217,6 +254,14 @@ func (s *durusStore) CounterValue() (n int64, err error) {
 		return err
 	})
 	return n, err
+}
+
+func (s *durusStore) Pack() (Packed, error) {
+	r, err := s.db.Pack(context.Background(), pack.Options{})
+	if err == nil && r.Nothing {
+		err = errors.New("there was nothing to pack")
+	}
+	return Packed{Objects: r.Kept.Objects, Bytes: r.After, Took: r.Took, Lock: r.Lock}, err
 }
 
 func (s *durusStore) Close() error { return s.db.Close() }

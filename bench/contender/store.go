@@ -3,6 +3,7 @@ package contender
 import (
 	"errors"
 	"fmt"
+	"time"
 )
 
 // Store is an open database. It is safe for concurrent use.
@@ -40,6 +41,26 @@ type Tree interface {
 type Counter interface {
 	AddToCounter(delta int64) error
 	CounterValue() (int64, error)
+}
+
+// Referrer is a Store whose program holds references to objects, not keys.
+type Referrer interface {
+	// Refer looks the references of ids up, without reading an object. The
+	// function that it returns reads all of them, in order, from one state.
+	Refer(ids []int64) (func(use func(*Item) error) error, error)
+}
+
+// Packer is a Store that can be made as small as what is in it while others use it.
+type Packer interface {
+	Pack() (Packed, error)
+}
+
+// Packed says what Pack did.
+type Packed struct {
+	Objects uint64        // that were kept
+	Bytes   int64         // of the new file
+	Took    time.Duration // all of it
+	Lock    time.Duration // longest time for which commits had to wait
 }
 
 // Options of Open.
