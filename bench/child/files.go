@@ -2,6 +2,7 @@ package child
 
 import (
 	"bytes"
+	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -23,16 +24,24 @@ func field(data []byte, name string) float64 {
 }
 
 // Files calls f for each file of a database: those whose names begin with path,
-// and those of the directory path.
+// and those of the directory path. One that another process removes meanwhile is
+// left out.
 func Files(path string, f func(name string, size int64) error) error {
 	return filepath.WalkDir(filepath.Dir(path), func(name string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() || !strings.HasPrefix(name, path) {
-			return err
+			return ignoreGone(err)
 		}
 		info, err := os.Stat(name)
 		if err != nil {
-			return err
+			return ignoreGone(err)
 		}
-		return f(name, info.Size())
+		return ignoreGone(f(name, info.Size()))
 	})
+}
+
+func ignoreGone(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
 }

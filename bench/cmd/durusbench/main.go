@@ -92,14 +92,18 @@ func run() error {
 		os.Exit(130)
 	}()
 
+	var failed error
 	began := time.Now()
 	r := &report.Report{Machine: report.NewMachine(dir), Date: began, Quick: *quick, Rounds: *rounds, Notes: remark}
 	w := &workload.Run{Dir: dir, Quick: *quick, Rounds: *rounds}
 	w.Done = func(row measure.Row) { _ = report.WriteRow(os.Stdout, row) }
 	for i, s := range selected {
 		fmt.Fprintf(os.Stderr, "[%d/%d, %s] %s: %s\n", i+1, len(selected), time.Since(began).Round(time.Second), s.Name, s.What)
-		if err := s.Run(w); err != nil {
-			return fmt.Errorf("%s: %w", s.Name, err)
+		if err := s.Run(w); err != nil { // the others are worth having all the same
+			err = fmt.Errorf("%s: %w", s.Name, err)
+			fmt.Fprintln(os.Stderr, "FAILED:", err)
+			r.Notes = append(r.Notes, "FAILED: "+err.Error())
+			failed = errors.Join(failed, err)
 		}
 	}
 	r.Rows = w.Rows
@@ -114,7 +118,7 @@ func run() error {
 		return err
 	}
 	fmt.Fprintf(os.Stderr, "%s: %s.json, %s.html\n", r.Took, base, base)
-	return nil
+	return failed
 }
 
 func names() string {
