@@ -54,7 +54,7 @@ func ratioChart(row measure.Row) string {
 		s.line("spread", x.at(c.Low), y+barHeight/2, x.at(c.High), y+barHeight/2)
 		s.line("spread", x.at(c.Low), y+7, x.at(c.Low), y+barHeight-7)
 		s.line("spread", x.at(c.High), y+7, x.at(c.High), y+barHeight-7)
-		s.text("label", "start", x.at(c.High)+6, y+15, number(c.Ratio)+"×")
+		s.text("label", "start", max(x.at(c.High), x.at(1))+6, y+15, number(c.Ratio)+"×")
 	}
 	s.line("one", x.at(1), 0, x.at(1), bottom)
 	return s.String()

@@ -23,7 +23,7 @@ var page = template.Must(template.New("page").Funcs(template.FuncMap{
 }).Parse(pageText))
 
 // classes have a colour in the page.
-var classes = []string{"durus", "bbolt", "sqlite-cgo", "sqlite-go", "badger", "pebble", "buntdb", "limit", "other"}
+var classes = []string{"durus", "bbolt", "sqlite-cgo", "sqlite-go", "badger", "pebble", "buntdb", "zodb", "python-durus", "limit", "other"}
 
 // section is what the page shows of one workload: each curve of several sizes with
 // its rows, and the rows that belong to none.

@@ -15,6 +15,7 @@ import (
 	"github.com/durusdb/durus/bench/contender"
 	"github.com/durusdb/durus/bench/limit"
 	"github.com/durusdb/durus/bench/measure"
+	"github.com/durusdb/durus/bench/python"
 	"github.com/durusdb/durus/durus"
 )
 
@@ -33,7 +34,11 @@ func (r *Run) micro() error {
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 	known := pick(r, int64(20_000), 200_000)
-	for _, c := range contender.All() {
+	parts := []func(dir string, known int64) error{r.writes, r.coldReads, r.hotReads}
+	if !r.Alone {
+		parts = append(parts, r.goroutines, r.fileSize)
+	}
+	for _, c := range r.contenders() {
 		if c.Skip != "" {
 			continue
 		}
@@ -45,10 +50,8 @@ func (r *Run) micro() error {
 			return err
 		}
 	}
-	for _, f := range []func(dir string, known int64) error{
-		r.writes, r.goroutines, r.coldReads, r.hotReads, r.fileSize,
-	} {
-		if err := f(dir, known); err != nil {
+	for _, part := range parts {
+		if err := part(dir, known); err != nil {
 			return err
 		}
 	}
@@ -56,7 +59,7 @@ func (r *Run) micro() error {
 }
 
 // opened calls f for each contender with its open database, and makes its cases.
-func opened(dir string, o contender.Options, f func(s contender.Store) func() (measure.Sample, error)) (cases []measure.Case, done func() error, err error) {
+func (r *Run) opened(dir string, o contender.Options, f func(s contender.Store) func() (measure.Sample, error)) (cases []measure.Case, done func() error, err error) {
 	var stores []contender.Store
 	done = func() error {
 		var errs error
@@ -65,7 +68,7 @@ func opened(dir string, o contender.Options, f func(s contender.Store) func() (m
 		}
 		return errs
 	}
-	for _, c := range contender.All() {
+	for _, c := range r.contenders() {
 		one := measure.Case{Name: c.Name, Kind: kind(c), Skip: c.Skip}
 		if c.Skip == "" {
 			path, err := file(dir, c)
@@ -88,14 +91,15 @@ func opened(dir string, o contender.Options, f func(s contender.Store) func() (m
 func (r *Run) writes(dir string, known int64) error {
 	for _, w := range []struct {
 		name    string
+		python  string
 		durable bool
 		n       int64
 	}{
-		{"durable commit of one object", true, 1},
-		{"unsynced commit of one object", false, 1},
-		{"durable commit of 1000 objects", true, 1000},
+		{"durable commit of one object", "durable", true, 1},
+		{"unsynced commit of one object", "unsynced", false, 1},
+		{"durable commit of 1000 objects", "batch", true, 1000},
 	} {
-		cases, done, err := opened(dir, contender.Options{Durable: w.durable, Known: known}, func(s contender.Store) func() (measure.Sample, error) {
+		cases, done, err := r.opened(dir, contender.Options{Durable: w.durable, Known: known}, func(s contender.Store) func() (measure.Sample, error) {
 			return func() (measure.Sample, error) { return r.put(s, known, w.n) }
 		})
 		if err == nil {
@@ -108,6 +112,7 @@ func (r *Run) writes(dir string, known int64) error {
 					return limit.Append(dir, microRecord, w.durable, r.round())
 				}})
 			}
+			cases = append(cases, r.python(w.python, dir)...)
 			err = r.add(measure.Row{Workload: "micro", Name: w.name, Unit: "objects/s"}, cases...)
 		}
 		if err := errors.Join(err, done()); err != nil {
@@ -115,6 +120,14 @@ func (r *Run) writes(dir string, known int64) error {
 		}
 	}
 	return nil
+}
+
+// python are the object databases of Python that know an operation.
+func (r *Run) python(operation, dir string) []measure.Case {
+	if r.Alone {
+		return nil
+	}
+	return python.Cases(operation, dir, r.round())
 }
 
 // put writes n random objects at a time over old ones, and reads the last ones
@@ -150,7 +163,7 @@ func (r *Run) put(s contender.Store, known, n int64) (measure.Sample, error) {
 // goroutines are durable commits of disjoint objects from many goroutines at once.
 func (r *Run) goroutines(dir string, known int64) error {
 	for _, n := range []int64{16, 64} {
-		cases, done, err := opened(dir, contender.Options{Durable: true, Known: known}, func(s contender.Store) func() (measure.Sample, error) {
+		cases, done, err := r.opened(dir, contender.Options{Durable: true, Known: known}, func(s contender.Store) func() (measure.Sample, error) {
 			return func() (measure.Sample, error) {
 				one, err := r.parallel(s, known, 1)
 				if err != nil {
@@ -220,7 +233,7 @@ func (r *Run) parallel(s contender.Store, known, n int64) (measure.Sample, error
 func (r *Run) coldReads(dir string, known int64) error {
 	const each = 100
 	var cases []measure.Case
-	for _, c := range contender.All() {
+	for _, c := range r.contenders() {
 		one := measure.Case{Name: c.Name, Kind: kind(c), Skip: c.Skip}
 		path, err := file(dir, c)
 		if err != nil {
@@ -319,10 +332,11 @@ func (r *Run) hotReads(dir string, _ int64) (err error) {
 		})
 		return sample, err
 	}
-	if err := r.add(measure.Row{Workload: "micro", Name: "hot object", Unit: "ns", Less: true},
-		measure.Case{Name: "durus", Kind: measure.Durus, Run: load},
-		measure.Case{Name: "pointer load", Kind: measure.Limit, Run: func() (measure.Sample, error) { return limit.Load(r.round()) }},
-	); err != nil {
+	cases := append([]measure.Case{
+		{Name: "durus", Kind: measure.Durus, Run: load},
+		{Name: "pointer load", Kind: measure.Limit, Run: func() (measure.Sample, error) { return limit.Load(r.round()) }},
+	}, r.python("hot", dir)...)
+	if err := r.add(measure.Row{Workload: "micro", Name: "hot object", Unit: "ns", Less: true}, cases...); err != nil {
 		return err
 	}
 	return r.add(measure.Row{Workload: "micro", Name: "View with an empty body", Unit: "ns", Less: true},
@@ -336,7 +350,7 @@ func (r *Run) hotReads(dir string, _ int64) (err error) {
 func (r *Run) fileSize(dir string, _ int64) error {
 	n := pick(r, int64(10_000), 100_000)
 	var cases []measure.Case
-	for _, c := range contender.All() {
+	for _, c := range r.contenders() {
 		cases = append(cases, measure.Case{Name: c.Name, Kind: kind(c), Skip: c.Skip, Run: func() (sample measure.Sample, err error) {
 			d := filepath.Join(dir, "size")
 			path, err := file(d, c)

@@ -17,6 +17,7 @@ import (
 type Run struct {
 	Dir    string // a directory for the databases, on the disk that is measured
 	Quick  bool
+	Alone  bool // durus and the limits, no peers (micro alone)
 	Rounds int
 	Done   func(measure.Row) // is told each row
 
@@ -50,6 +51,15 @@ func (r *Run) add(row measure.Row, cases ...measure.Case) error {
 	r.Rows = append(r.Rows, row)
 	r.Done(row)
 	return nil
+}
+
+// contenders that take part.
+func (r *Run) contenders() []contender.Contender {
+	all := contender.All()
+	if r.Alone {
+		return all[:1]
+	}
+	return all
 }
 
 // pick is a if the run is quick, b if not.

@@ -2,10 +2,15 @@
 // machine, in turn in one run.
 //
 //	cd bench && go run ./cmd/durusbench [--quick] [--only NAME,...] [--out DIR]
+//	cd bench && go run ./cmd/durusbench --gate results
 //
 // It prints a table and writes the raw figures (JSON) and a page with charts
 // (HTML) to the output directory. Databases are made in a directory of their own
 // below it, because the disk there is what is measured, and are removed again.
+//
+// With --gate it measures durus and the limits alone, for less than a minute, and
+// fails if durus has come to less than half of the share of a limit that the
+// newest report of a directory says.
 package main
 
 import (
@@ -56,12 +61,16 @@ func run() error {
 		only   = flag.String("only", "", "run these workloads alone, separated by commas: "+names())
 		out    = flag.String("out", ".", "directory for the report and, below it, for the databases")
 		rounds = flag.Int("rounds", 0, "how often each contender runs; 0 is 5, or 3 with -quick")
+		gate   = flag.String("gate", "", "compare with the newest report of this directory, and fail if durus has collapsed")
 		remark notes
 	)
 	flag.Var(&remark, "note", "a remark that is kept in the report; may be given again")
 	flag.Parse()
 	if flag.NArg() > 0 {
 		return fmt.Errorf("unexpected argument %q; see -help", flag.Arg(0))
+	}
+	if *gate != "" {
+		return collapsed(*gate)
 	}
 	if *rounds == 0 {
 		*rounds = 5
