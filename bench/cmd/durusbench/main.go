@@ -59,7 +59,7 @@ func run() error {
 	var (
 		quick  = flag.Bool("quick", false, "about two minutes: fewer rounds, smaller databases, fewer sizes")
 		only   = flag.String("only", "", "run these workloads alone, separated by commas: "+names())
-		out    = flag.String("out", ".", "directory for the report and, below it, for the databases")
+		out    = flag.String("out", "out", "directory for the report and, below it, for the databases")
 		rounds = flag.Int("rounds", 0, "how often each contender runs; 0 is 5, or 3 with -quick")
 		gate   = flag.String("gate", "", "compare with the newest report of this directory, and fail if durus has collapsed")
 		remark notes
