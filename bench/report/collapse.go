@@ -19,15 +19,32 @@ func (r *Report) Collapsed(rows []measure.Row) (bad []Collapse, compared int) {
 			continue
 		}
 		for _, c := range row.Cells {
-			was := old.Cell(c.Name)
-			if c.Kind != measure.Limit || c.Ratio == 0 || was == nil || was.Ratio == 0 {
+			if c.Kind != measure.Limit {
+				continue
+			}
+			was, now := share(old, c.Name), share(row, c.Name)
+			if was == 0 || now == 0 {
 				continue
 			}
 			compared++
-			if c.Ratio < was.Ratio/2 {
-				bad = append(bad, Collapse{row.Name, c.Name, was.Ratio, c.Ratio})
+			if now < was/2 {
+				bad = append(bad, Collapse{row.Name, c.Name, was, now})
 			}
 		}
 	}
 	return bad, compared
+}
+
+// share of a limit that durus reaches: 1 is all of it, 0 is unknown. Where single
+// operations were timed it is that of their medians, which a few syncs that waited
+// for somebody else's do not move.
+func share(row *measure.Row, limit string) float64 {
+	ours, best := row.Cell("durus"), row.Cell(limit)
+	switch {
+	case ours == nil || best == nil:
+		return 0
+	case ours.Latency != nil && best.Latency != nil && ours.Latency.P50 > 0:
+		return float64(best.Latency.P50) / float64(ours.Latency.P50)
+	}
+	return best.Ratio
 }

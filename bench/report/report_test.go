@@ -44,6 +44,23 @@ func TestCollapsedLooksAtSharesOfLimits(t *testing.T) {
 	}
 }
 
+func TestCollapsedPrefersMedianTimes(t *testing.T) {
+	timed := func(limit time.Duration) []measure.Row {
+		r := rows(0.1)
+		h := new(measure.Histogram)
+		h.Add(limit)
+		r[0].Cells[3].Latency = h.Latency()
+		return r[:1]
+	}
+	r := &Report{Rows: timed(400 * time.Microsecond)}
+	if bad, n := r.Collapsed(timed(300 * time.Microsecond)); len(bad) != 0 || n != 1 {
+		t.Errorf("%+v, %d compared", bad, n)
+	}
+	if bad, _ := r.Collapsed(timed(100 * time.Microsecond)); len(bad) != 1 {
+		t.Errorf("%+v", bad)
+	}
+}
+
 func TestJSONComesBack(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "r.json")
 	if err := (&Report{Rows: rows(0.5)}).WriteJSON(path); err != nil {

@@ -3,6 +3,7 @@
 //
 //	cd bench && go run ./cmd/durusbench [--quick] [--only NAME,...] [--out DIR]
 //	cd bench && go run ./cmd/durusbench --gate results
+//	cd bench && go run ./cmd/durusbench --render results/FILE.json
 //
 // It prints a table and writes the raw figures (JSON) and a page with charts
 // (HTML) to the output directory. Databases are made in a directory of their own
@@ -10,7 +11,8 @@
 //
 // With --gate it measures durus and the limits alone, for less than a minute, and
 // fails if durus has come to less than half of the share of a limit that the
-// newest report of a directory says.
+// newest report of a directory says. With --render it measures nothing: it judges the
+// figures of an old report anew and draws its page.
 package main
 
 import (
@@ -62,6 +64,7 @@ func run() error {
 		out    = flag.String("out", "out", "directory for the report and, below it, for the databases")
 		rounds = flag.Int("rounds", 0, "how often each contender runs; 0 is 5, or 3 with -quick")
 		gate   = flag.String("gate", "", "compare with the newest report of this directory, and fail if durus has collapsed")
+		render = flag.String("render", "", "judge the figures of this report anew, print the aims, and draw its page")
 		remark notes
 	)
 	flag.Var(&remark, "note", "a remark that is kept in the report; may be given again")
@@ -71,6 +74,9 @@ func run() error {
 	}
 	if *gate != "" {
 		return collapsed(*gate)
+	}
+	if *render != "" {
+		return again(*render)
 	}
 	if *rounds == 0 {
 		*rounds = 5
@@ -128,6 +134,16 @@ func run() error {
 	}
 	fmt.Fprintf(os.Stderr, "%s: %s.json, %s.html\n", r.Took, base, base)
 	return failed
+}
+
+// again judges and draws an old report.
+func again(path string) error {
+	r, err := report.Read(path)
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	r.Judge()
+	return errors.Join(r.WriteStanding(os.Stdout), r.WriteJSON(path), r.WriteHTML(strings.TrimSuffix(path, ".json")+".html"))
 }
 
 func names() string {
