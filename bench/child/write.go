@@ -65,30 +65,34 @@ func (c *Child) SameKey(job process.Job, r *process.Result) error {
 	return c.update(job, r, 0, int64(job.N))
 }
 
-// Keys puts N keys that no other child has into one shared tree.
+// Keys puts N random keys that no other child has into one shared tree. Where the
+// objects are the tree they are as small as objects get.
 func (c *Child) Keys(job process.Job, r *process.Result) error {
-	t, ok := c.store.(contender.Tree)
-	if !ok { // its objects are the tree
-		return c.Add(job, r)
-	}
+	tree, ok := c.store.(contender.Tree)
 	ids := make([]int64, job.N)
-	return loop(job, r, job.N, func(int) error {
+	items := make([]contender.Item, job.N)
+	if err := loop(job, r, job.N, func(int) error {
 		for i := range ids { // between those of the others
-			ids[i] = rand.Int64N(1<<50)*int64(job.Workers) + int64(job.Worker)
+			ids[i] = c.open.Known + rand.Int64N(1<<50)*int64(job.Workers) + int64(job.Worker)
 		}
-		return t.PutKeys(ids)
-	})
-}
-
-// KeyCount tells how many keys the shared tree has.
-func (c *Child) KeyCount(_ process.Job, r *process.Result) error {
-	t, ok := c.store.(contender.Tree)
-	if !ok {
-		return errUnable
+		if ok {
+			return tree.PutKeys(ids)
+		}
+		for i, id := range ids {
+			items[i] = contender.NewItem(id, 0)
+		}
+		return c.store.Put(items)
+	}); err != nil {
+		return err
 	}
-	n, err := t.KeyCount()
-	r.Objects = int64(n)
-	return err
+	if ok {
+		return tree.FindKeys(ids)
+	}
+	i := 0
+	return c.store.Read(ids, func(v *contender.Item) error {
+		i++
+		return v.Check(ids[i-1])
+	})
 }
 
 // Counter adds one to a counter that all children share; who has none changes one

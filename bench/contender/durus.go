@@ -222,16 +222,23 @@ func (s *durusStore) PutKeys(ids []int64) error {
 	})
 }
 
-func (s *durusStore) KeyCount() (n int, err error) {
-	err = s.db.View(context.Background(), func(tx *durus.Tx) error {
+func (s *durusStore) FindKeys(ids []int64) error {
+	return s.db.View(context.Background(), func(tx *durus.Tx) error {
 		c, err := theCatalog.Load(tx)
 		if err != nil {
 			return err
 		}
-		n, err = c.Tree.Len(tx)
-		return err
+		for _, id := range ids {
+			v, found, err := c.Tree.Get(tx, id)
+			if err != nil {
+				return err
+			}
+			if !found || v != id {
+				return gone(id)
+			}
+		}
+		return nil
 	})
-	return n, err
 }
 
 func (s *durusStore) AddToCounter(delta int64) error {

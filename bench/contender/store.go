@@ -34,7 +34,7 @@ type Allocator interface {
 // for key-value stores the objects themselves are one.
 type Tree interface {
 	PutKeys(ids []int64) error
-	KeyCount() (int, error)
+	FindKeys(ids []int64) error // ErrGone if one is not there
 }
 
 // Counter is a Store with counters whose adders do not conflict.
