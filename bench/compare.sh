@@ -15,7 +15,7 @@ BENCH="${BENCH:-HotLoad\$|ColdLoad|EmptyView|UpdateOne|Update1000|CommitRaw|Begi
 PACKAGES="${PACKAGES:-durus filestorage}"
 COUNT="${COUNT:-6}"
 BENCHTIME="${BENCHTIME:-300ms}"
-BENCHSTAT="golang.org/x/perf/cmd/benchstat@latest"
+BENCHSTAT="golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da"
 
 work="$(mktemp -d)"
 trap 'git worktree remove --force "$work/tree" 2>/dev/null || true; rm -rf "$work"' EXIT
