@@ -17,7 +17,7 @@ BENCH              ?= .
 BENCHTIME          ?= 1s
 
 .DEFAULT_GOAL := build
-.PHONY: build test race lint cover fuzz torture bench ci clean help
+.PHONY: build test race lint cover fuzz torture bench bench-compare bench-gate ci clean help
 
 build: ## compile everything, durusctl into bin/
 	$(GO) build ./...
@@ -57,6 +57,12 @@ bench: ## the benchmarks of this module, then those against other databases
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -benchmem ./...
 	@if [ -f bench/go.mod ]; then cd bench && $(GO) test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -benchmem ./...; fi
 
+bench-compare: ## benchmarks of revision BASE and of this tree, in turn, by benchstat
+	./bench/compare.sh $(BASE)
+
+bench-gate: ## fail if durus reaches less than half of the share of the machine's limits that it did
+	cd bench && $(GO) run ./cmd/durusbench --gate results
+
 ci: ## what CI runs
 	./.ci/run
 
@@ -64,4 +70,4 @@ clean: ## what the targets above left behind
 	rm -rf bin cover.out cover.html
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
