@@ -87,20 +87,8 @@ func gone(id int64) error { return fmt.Errorf("object %d: %w", id, ErrGone) }
 
 // All contenders, durus first.
 func All() []Contender {
-	return []Contender{
-		{Name: "durus", Processes: true, Open: openDurus},
-		{Name: "bbolt", Open: openBolt},
-		{Name: "sqlite-cgo", Processes: true, Skip: noCgoSQLite, Open: openCgoSQLite},
-		{Name: "sqlite-go", Processes: true, Open: openGoSQLite},
-		{Name: "badger", Open: openBadger},
-		{Name: "pebble", Open: openPebble},
-		{Name: "buntdb", Open: openBunt},
-		{Name: "lmdb", Processes: true, Skip: noLMDB},
-	}
+	return append([]Contender{{Name: "durus", Processes: true, Open: openDurus}}, peers()...)
 }
-
-// LMDB has no binding here that builds without its header.
-const noLMDB = "liblmdb is not part of this build: no binding is compiled in"
 
 // ByName returns the contender of that name.
 func ByName(name string) (Contender, error) {

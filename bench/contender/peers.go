@@ -1,0 +1,19 @@
+//go:build !alone
+
+package contender
+
+// peers are the databases that durus is compared with.
+func peers() []Contender {
+	return []Contender{
+		{Name: "bbolt", Open: openBolt},
+		{Name: "sqlite-cgo", Processes: true, Skip: noCgoSQLite, Open: openCgoSQLite},
+		{Name: "sqlite-go", Processes: true, Open: openGoSQLite},
+		{Name: "badger", Open: openBadger},
+		{Name: "pebble", Open: openPebble},
+		{Name: "buntdb", Open: openBunt},
+		{Name: "lmdb", Processes: true, Skip: noLMDB},
+	}
+}
+
+// LMDB has no binding here that builds without its header.
+const noLMDB = "liblmdb is not part of this build: no binding is compiled in"
