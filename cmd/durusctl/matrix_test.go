@@ -55,7 +55,6 @@ var lines = map[string][]line{
 	"undo":       {{args: "undo FILE 1767323047000000 --dry-run", anywhere: notThere}, {args: "undo FILE 1767323047000000", writes: true, anywhere: notThere}},
 	"backup":     {{args: "backup FILE SPARE", writes: true}},
 	"restore":    {{args: "restore FILE SPARE", writes: true, anywhere: "a database may not be a backup of itself"}},
-	"undo":       {{args: "undo FILE 1 --dry-run", anywhere: "there may be no such transaction"}, {args: "undo FILE 1", writes: true, anywhere: "there may be no such transaction"}},
 	"salvage":    {{args: "salvage FILE SPARE", writes: true, damaged: []int{exitProblems}}},
 	"dump":       {{args: "dump FILE"}},
 	"load":       {{args: "load SPARE", noFile: true, noJSON: true, anywhere: "standard input is empty"}},
