@@ -4,10 +4,11 @@ import (
 	"testing"
 
 	"github.com/durusdb/durus/bench/oo7"
+	"github.com/durusdb/durus/bench/oo7/onbolt"
 	"github.com/durusdb/durus/bench/oo7/ondurus"
 )
 
-var contenders = []oo7.Contender{ondurus.Contender}
+var contenders = []oo7.Contender{ondurus.Contender, onbolt.Contender}
 
 func named(t *testing.T, config string) *oo7.Plan {
 	t.Helper()
