@@ -6,9 +6,10 @@ import (
 	"github.com/durusdb/durus/bench/oo7"
 	"github.com/durusdb/durus/bench/oo7/onbolt"
 	"github.com/durusdb/durus/bench/oo7/ondurus"
+	"github.com/durusdb/durus/bench/oo7/onsqlite"
 )
 
-var contenders = []oo7.Contender{ondurus.Contender, onbolt.Contender}
+var contenders = append([]oo7.Contender{ondurus.Contender, onbolt.Contender}, onsqlite.Contenders...)
 
 func named(t *testing.T, config string) *oo7.Plan {
 	t.Helper()
