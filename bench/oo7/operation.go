@@ -40,7 +40,7 @@ func Operations() []*Operation {
 		o.One = true
 	}
 	t6 := traversal("T6", "visit the root parts only", Traversal{Sparse: true})
-	t2a.Main, t2b.Main, t3a.Main, t6.Main = true, true, true, true
+	t2a.Main, t6.Main = true, true
 	cu := traversal("CU", "T2a after T1 in its transaction", Traversal{Update: UpdateRoot, Times: 1})
 	cu.Lead = t1
 	think := traversal("T1WW", "T1, and ask for the time ten times at each part", Traversal{Think: 10})
