@@ -2,32 +2,43 @@ package onsqlite
 
 import "github.com/durusdb/durus/bench/oo7"
 
-// visitAll visits the rows of a query for ids.
-func (t *tx) visitAll(query string, args ...any) (n int, err error) {
-	var id int
+// visitAll visits the rows of a query.
+func (t *tx) visitAll(query string, args []any, id *int, into []any) (n int, err error) {
 	err = t.each(query, args, func() {
-		oo7.Visit(id)
+		oo7.Visit(*id)
 		n++
-	}, &id)
+	}, into...)
 	return n, err
 }
 
-func (t *tx) LookUp(parts []int) (int, error) {
-	for _, p := range parts {
-		var id int
-		if err := t.one(part, []any{p}, &id); err != nil {
-			return 0, err
-		}
-		oo7.Visit(id)
-	}
-	return len(parts), nil
+func (t *tx) visitParts(query string, args ...any) (int, error) {
+	var p atomicPart
+	return t.visitAll(query, args, &p.id, p.into())
 }
 
-func (t *tx) Dates(lower, upper int) (int, error) { return t.visitAll(dated, lower, upper) }
+func (t *tx) visitBases(query string, args ...any) (int, error) {
+	var b baseAssembly
+	return t.visitAll(query, args, &b.id, b.into())
+}
+
+func (t *tx) LookUp(parts []int) (n int, err error) {
+	var p atomicPart
+	into := p.into()
+	for _, id := range parts {
+		if err := t.one(part, []any{id}, into...); err != nil {
+			return n, err
+		}
+		oo7.Visit(p.id)
+		n++
+	}
+	return n, nil
+}
+
+func (t *tx) Dates(lower, upper int) (int, error) { return t.visitParts(dated, lower, upper) }
 
 func (t *tx) Titles(titles []string) (n int, err error) {
 	for _, title := range titles {
-		k, err := t.visitAll(titled, title)
+		k, err := t.visitBases(titled, title)
 		if err != nil {
 			return n, err
 		}
@@ -36,11 +47,14 @@ func (t *tx) Titles(titles []string) (n int, err error) {
 	return n, nil
 }
 
-func (t *tx) NewerParts() (int, error) { return t.visitAll(newer) }
+func (t *tx) NewerParts() (int, error) { return t.visitBases(newer) }
 
-func (t *tx) ScanParts() (int, error) { return t.visitAll(allParts) }
+func (t *tx) ScanParts() (int, error) { return t.visitParts(allParts) }
 
-func (t *tx) JoinDocuments() (int, error) { return t.visitAll(joined) }
+func (t *tx) JoinDocuments() (int, error) {
+	var d document
+	return t.visitAll(joined, nil, &d.id, d.into())
+}
 
 // assembly is a row of the complex assemblies.
 type assembly struct{ id, date, super int }

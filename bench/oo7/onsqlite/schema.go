@@ -67,26 +67,26 @@ const (
 	deleteFrom      = "DELETE FROM connection WHERE part_of = ? AND from_part = ?"
 	deleteTo        = "DELETE FROM connection WHERE to_part = ?"
 
-	visited = below + ` SELECT p.composite, c.root_part FROM below b
-		JOIN base_assembly a ON a.super = b.id JOIN private p ON p.base = a.id JOIN composite_part c ON c.id = p.composite`
-	rootParts = below + ` SELECT r.id FROM below b
-		JOIN base_assembly a ON a.super = b.id JOIN private p ON p.base = a.id JOIN composite_part c ON c.id = p.composite
-		JOIN atomic_part r ON r.id = c.root_part`
-	partsOf   = "SELECT id FROM atomic_part WHERE part_of = ?"
-	connsOf   = "SELECT from_part, to_part FROM connection WHERE part_of = ? ORDER BY from_part, n"
+	visited = below + " SELECT " + compositeColumns + ` FROM below s
+		JOIN base_assembly a ON a.super = s.id JOIN private u ON u.base = a.id JOIN composite_part c ON c.id = u.composite`
+	rootParts = below + " SELECT " + partColumns + ` FROM below s
+		JOIN base_assembly a ON a.super = s.id JOIN private u ON u.base = a.id JOIN composite_part c ON c.id = u.composite
+		JOIN atomic_part p ON p.id = c.root_part`
+	partsOf   = "SELECT " + partColumns + " FROM atomic_part p WHERE p.part_of = ?"
+	connsOf   = "SELECT " + connColumns + " FROM connection WHERE part_of = ? ORDER BY from_part, n"
 	swap      = "UPDATE atomic_part SET x = y, y = x WHERE id = ?"
 	toggle    = "UPDATE atomic_part SET build_date = CASE build_date % 2 WHEN 1 THEN build_date + 1 ELSE build_date - 1 END WHERE id = ?"
 	text      = "SELECT text FROM document WHERE id = ?"
 	setText   = "UPDATE document SET text = ? WHERE id = ?"
-	usersOf   = "SELECT DISTINCT b.id, b.super FROM atomic_part p JOIN private u ON u.composite = p.part_of JOIN base_assembly b ON b.id = u.base WHERE p.id = ?"
+	usersOf   = "SELECT DISTINCT " + baseColumns + " FROM atomic_part p JOIN private u ON u.composite = p.part_of JOIN base_assembly b ON b.id = u.base WHERE p.id = ?"
 	superOf   = "SELECT super FROM complex_assembly WHERE id = ?"
 	manual    = "SELECT text FROM manual WHERE module = ?"
-	part      = "SELECT id FROM atomic_part WHERE id = ?"
-	dated     = "SELECT id FROM atomic_part WHERE build_date BETWEEN ? AND ?"
-	titled    = "SELECT u.base FROM document d JOIN private u ON u.composite = d.id WHERE d.title = ?"
-	newer     = "SELECT b.id FROM base_assembly b JOIN private p ON p.base = b.id JOIN composite_part c ON c.id = p.composite WHERE c.build_date > b.build_date"
-	allParts  = "SELECT id FROM atomic_part"
-	joined    = "SELECT d.id FROM atomic_part p JOIN document d ON d.id = p.doc_id"
+	part      = "SELECT " + partColumns + " FROM atomic_part p WHERE p.id = ?"
+	dated     = "SELECT " + partColumns + " FROM atomic_part p WHERE p.build_date BETWEEN ? AND ?"
+	titled    = "SELECT " + baseColumns + " FROM document d JOIN private u ON u.composite = d.id JOIN base_assembly b ON b.id = u.base WHERE d.title = ?"
+	newer     = "SELECT " + baseColumns + " FROM base_assembly b JOIN private u ON u.base = b.id JOIN composite_part c ON c.id = u.composite WHERE c.build_date > b.build_date"
+	allParts  = "SELECT " + partColumns + " FROM atomic_part p"
+	joined    = "SELECT " + documentColumns + " FROM atomic_part p JOIN document d ON d.id = p.doc_id"
 	complexes = "SELECT id, build_date, coalesce(super, 0) FROM complex_assembly"
 	newestOf  = `SELECT b.id, b.build_date, b.super, max(c.build_date) FROM base_assembly b
 		JOIN private p ON p.base = b.id JOIN composite_part c ON c.id = p.composite GROUP BY b.id`

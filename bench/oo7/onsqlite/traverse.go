@@ -6,12 +6,10 @@ import (
 	"github.com/durusdb/durus/bench/oo7"
 )
 
-// visit is a composite part that a traversal meets.
-type visit struct{ comp, root int }
-
-func (t *tx) visits(module int) (v []visit, err error) {
-	var next visit
-	err = t.each(visited, []any{module}, func() { v = append(v, next) }, &next.comp, &next.root)
+// visits are the composite parts that a traversal meets.
+func (t *tx) visits(module int) (v []compositePart, err error) {
+	var next compositePart
+	err = t.each(visited, []any{module}, func() { v = append(v, next) }, next.into()...)
 	return v, err
 }
 
@@ -20,7 +18,6 @@ type walk struct {
 	*tx
 	do    oo7.Traversal
 	count int
-	order []int         // parts of the composite part at hand, as they are visited
 	parts map[int][]int // by id, where their connections lead to
 	todo  []int
 }
@@ -28,8 +25,8 @@ type walk struct {
 func (t *tx) Traverse(module int, tr oo7.Traversal) (int, error) {
 	w := &walk{tx: t, do: tr, parts: make(map[int][]int)}
 	if tr.Sparse {
-		var id int
-		err := t.each(rootParts, []any{module}, func() { w.visit(id) }, &id)
+		var p atomicPart
+		err := t.each(rootParts, []any{module}, func() { w.visit(p.id) }, p.into()...)
 		return w.count, err
 	}
 	visits, err := t.visits(module)
@@ -51,13 +48,14 @@ func (t *tx) Traverse(module int, tr oo7.Traversal) (int, error) {
 
 // graph fetches the parts and connections of a composite part, and visits what
 // is reached from its root part.
-func (w *walk) graph(v visit) error {
+func (w *walk) graph(v compositePart) error {
 	clear(w.parts)
-	var id, from, to int
-	if err := w.each(partsOf, []any{v.comp}, func() { w.parts[id] = nil }, &id); err != nil {
+	var p atomicPart
+	if err := w.each(partsOf, []any{v.id}, func() { w.parts[p.id] = nil }, p.into()...); err != nil {
 		return err
 	}
-	if err := w.each(connsOf, []any{v.comp}, func() { w.parts[from] = append(w.parts[from], to) }, &from, &to); err != nil {
+	var c connection
+	if err := w.each(connsOf, []any{v.id}, func() { w.parts[c.from] = append(w.parts[c.from], c.to) }, c.into()...); err != nil {
 		return err
 	}
 	w.seen.Clear()
@@ -108,7 +106,7 @@ func (t *tx) CountInDocuments(module int, b byte) (n int, err error) {
 	visits, err := t.visits(module)
 	for _, v := range visits {
 		var s string
-		if err := t.one(text, []any{v.comp}, &s); err != nil {
+		if err := t.one(text, []any{v.id}, &s); err != nil {
 			return n, err
 		}
 		n += oo7.CountByte(s, b)
@@ -120,11 +118,11 @@ func (t *tx) ReplaceInDocuments(module int, old, new string) (n int, err error) 
 	visits, err := t.visits(module)
 	for _, v := range visits {
 		var s string
-		if err := t.one(text, []any{v.comp}, &s); err != nil {
+		if err := t.one(text, []any{v.id}, &s); err != nil {
 			return n, err
 		}
 		if rest, ok := strings.CutPrefix(s, old); ok {
-			if err := t.exec(setText, new+rest, v.comp); err != nil {
+			if err := t.exec(setText, new+rest, v.id); err != nil {
 				return n, err
 			}
 			n++
@@ -134,13 +132,13 @@ func (t *tx) ReplaceInDocuments(module int, old, new string) (n int, err error) 
 }
 
 func (t *tx) Upward(part int) (n int, err error) {
-	var id, super int
+	var b baseAssembly
 	var supers []int
 	if err := t.each(usersOf, []any{part}, func() {
-		oo7.Visit(id)
+		oo7.Visit(b.id)
 		n++
-		supers = append(supers, super)
-	}, &id, &super); err != nil {
+		supers = append(supers, b.super)
+	}, b.into()...); err != nil {
 		return n, err
 	}
 	above := make(map[int]bool)
