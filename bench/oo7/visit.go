@@ -1,22 +1,22 @@
 package oo7
 
-import "time"
-
-// sink keeps what Visit read from being optimised away.
-var sink int
+import (
+	"runtime"
+	"time"
+)
 
 // Visit is the benchmark's DoNothing: a call that reads the id of an object.
 //
 //go:noinline
-func Visit(id int) { sink = id }
+func Visit(id int) { runtime.KeepAlive(id) }
 
 // Think is Visit for T1WW: it asks for the time n times.
 //
 //go:noinline
 func Think(id, n int) {
-	sink = id
+	runtime.KeepAlive(id)
 	for range n {
-		sink = time.Now().Nanosecond()
+		runtime.KeepAlive(time.Now())
 	}
 }
 
