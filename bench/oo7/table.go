@@ -18,6 +18,10 @@ func (m *Measurement) Print(w io.Writer) error {
 	for _, g := range m.Generations {
 		fmt.Fprintf(t, "%s\t", duration(g.Seconds))
 	}
+	fmt.Fprint(t, "\nopened in\t")
+	for _, g := range m.Generations {
+		fmt.Fprintf(t, "%s\t", duration(g.Opened))
+	}
 	fmt.Fprint(t, "\nsize, MB\t")
 	for _, g := range m.Generations {
 		fmt.Fprintf(t, "%.1f\t", float64(g.Bytes)/1e6)
