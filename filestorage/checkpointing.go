@@ -70,7 +70,11 @@ func (l *lineage) checkpoint() (*checkpoint, *snapshot, error) {
 	if l.dead.Load() || l.damage != nil {
 		return nil, nil, fmt.Errorf("durus: %s: no index of a file that was replaced or is damaged", l.path)
 	}
-	if st := l.publish(); st.base < st.end || st.end == headerSize {
+	st := l.publish()
+	if st.end == headerSize {
+		return nil, nil, fmt.Errorf("durus: %s: it holds nothing yet that an index could tell of", l.path)
+	}
+	if st.base < st.end {
 		return nil, nil, fmt.Errorf("durus: %s: no index of what is not on the disk yet: try again", l.path)
 	}
 	c := &checkpoint{
