@@ -69,6 +69,7 @@ var (
 	_ func(*durus.Connection) error                                              = (*durus.Connection).Sync
 	_ func(*durus.Connection) error                                              = (*durus.Connection).Close
 	_ func(int, error) int                                                       = durus.Must[int]
+	_ func(int, bool, error) (int, bool)                                         = durus.Must2[int, bool]
 	_ func(durus.Session, iter.Seq2[int, durus.Ref[Bank]]) iter.Seq2[int, *Bank] = durus.Each[int, Bank]
 	_ func(durus.Session, *Bank) (durus.Ref[Bank], error)                        = durus.Add[Bank]
 	_ func(string) durus.Root[Bank]                                              = durus.NewRoot[Bank]

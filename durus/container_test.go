@@ -156,6 +156,3 @@ func TestContainers(t *testing.T) {
 		}
 	})
 }
-
-// Must2 is Must for a value and a bool.
-func Must2[V any](v V, ok bool, err error) (V, bool) { return Must(v, err), ok }

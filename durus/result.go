@@ -21,7 +21,17 @@ func Must[T any](v T, err error) T {
 	return v
 }
 
-// mustError is what Must panics with. View and Update turn it back into the error.
+// Must2 is Must for what tells whether something is there:
+//
+//	if book, ok := durus.Must2(s.Books.Get(tx, title)); ok {
+func Must2[A, B any](a A, b B, err error) (A, B) {
+	if err != nil {
+		panic(&mustError{err})
+	}
+	return a, b
+}
+
+// mustError is what Must and Must2 panic with. View and Update turn it back into the error.
 type mustError struct{ err error }
 
 func (m *mustError) Error() string {
