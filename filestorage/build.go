@@ -54,7 +54,7 @@ func (d *draft) encode(recs []storage.Record, meta *storage.Meta) error {
 		if i > 0 && recs[i-1].OID == r.OID {
 			return fmt.Errorf("durus: object %s occurs twice in one commit", r.OID)
 		}
-		size += recordHeaderSize + 8*int64(len(r.Strong)+len(r.Weak)) + int64(len(r.Payload))
+		size += RecordSize(r)
 	}
 	size += trailerSize
 	if size > storage.MaxTransaction {

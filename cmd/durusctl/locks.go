@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"runtime"
@@ -11,7 +10,6 @@ import (
 
 	"github.com/durusdb/durus/filestorage"
 	"github.com/durusdb/durus/storage"
-	"github.com/durusdb/durus/vfs"
 	"github.com/durusdb/durus/vfs/posix"
 )
 
@@ -64,7 +62,7 @@ func (a *app) locks(ctx context.Context, path string) error {
 	}
 	command := ""
 	if s.Holder != 0 {
-		command = commandOf(s.Holder)
+		command = posix.CommandLine(s.Holder)
 	}
 	if a.json {
 		err = a.printJSON(locksOf(s, command))
@@ -127,18 +125,4 @@ func (a *app) printLocks(s *filestorage.LockState, command string) {
 	f.add("lag", sizeText(s.End-s.Visible))
 	f.add("size", strconv.FormatInt(s.Size, 10)+" bytes")
 	a.printFacts(f)
-}
-
-// commandOf returns the command line of a process, "" where the system does
-// not tell it.
-func commandOf(pid int) string {
-	f := posix.New().Open(fmt.Sprintf("/proc/%d/cmdline", pid), vfs.ReadOnly)
-	defer f.Close()
-	line := make([]byte, 1024)
-	n, err := f.ReadAt(line, 0) // usually ends early: io.EOF
-	if n == 0 && err != nil {
-		return ""
-	}
-	words := bytes.ReplaceAll(bytes.TrimRight(line[:n], "\x00"), []byte{0}, []byte{' '})
-	return string(words)
 }

@@ -32,7 +32,7 @@ func Openers(name string) (openers []Opener, known bool) {
 			continue
 		}
 		if open, write := holds(pid, filepath.Base(name), &file); open {
-			openers = append(openers, Opener{PID: pid, Write: write, Command: commandLine(pid)})
+			openers = append(openers, Opener{PID: pid, Write: write, Command: CommandLine(pid)})
 		}
 	}
 	slices.SortFunc(openers, func(a, b Opener) int { return cmp.Compare(a.PID, b.PID) })
@@ -74,7 +74,9 @@ func mayWrite(pid int, fd string) bool {
 	return false
 }
 
-func commandLine(pid int) string {
+// CommandLine returns the command line of a process, words divided by spaces;
+// empty where the system does not tell it.
+func CommandLine(pid int) string {
 	line, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
 	return string(bytes.ReplaceAll(bytes.TrimRight(line, "\x00"), []byte{0}, []byte{' '}))
 }
