@@ -154,10 +154,10 @@ func (e *experiment) run(t *testing.T) (fired bool) {
 	other := newCompany(e.company, path, a)
 	c, tr := e.scene.child(t, path, injection{e.call, e.trouble.what, fmt.Sprint(e.nth)})
 	c.wait()
-	a.add(1, c.all())
 	hit := tr.hit()
 	fired = hit.injected || c.killed()
 	found := []error{other.leave()}
+	a.add(1, c.all()) // not before: the other one may have been writing to the account
 	if hit.name != "write" || strings.Contains(hit.args, `"durus`) { // the runtime cannot go on without its own
 		found = append(found, e.told(c, a))
 	}
