@@ -16,6 +16,9 @@ const wayLimit = 20_000
 // gets to the object that would hold it: by the objects of the commit, and by
 // those of the state that it was to be made on.
 func (c *core) showWay(err error, base storage.Snapshot, records []storage.Record) {
+	if err == nil { // what As is given is allocated
+		return
+	}
 	var d *DanglingError
 	if !errors.As(err, &d) {
 		return

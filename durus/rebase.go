@@ -284,6 +284,9 @@ func (r *carrier) conflict(p pending, now *nodeStore, reason string, at OID) err
 // byContainer names the container of a node in place of the node: the storage
 // knows nothing of containers.
 func (c *core) byContainer(err error) error {
+	if err == nil { // what As is given is allocated
+		return nil
+	}
 	var lost *ConflictError
 	if errors.As(err, &lost) {
 		for i := range lost.Objects {

@@ -43,6 +43,7 @@ type lineage struct {
 	news    *news // of the handle
 
 	stable   bool          // the size of the file is never stale
+	live     bool          // what is appended shows in mappings
 	patience time.Duration // the longest wait for the mark's latch
 
 	// state is what new snapshots begin from. The poller, under mu, stores it
@@ -66,6 +67,7 @@ type lineage struct {
 	index   index
 	recent  recent
 	classes classTable
+	mapped  mappings
 
 	// mu is held by whoever reads new frames or appends some: one function
 	// does it for everybody. It guards all that follows.
@@ -139,7 +141,7 @@ func (s *Storage) openLineage() (_ *lineage, err error) {
 	if s.opts.ReadOnly {
 		mode = vfs.ReadOnly
 	}
-	l := &lineage{id: lineages.Add(1), path: path, stable: s.stable, patience: s.opts.LockTimeout, logger: s.opts.Logger, news: &s.news}
+	l := &lineage{id: lineages.Add(1), path: path, stable: s.stable, live: s.live, patience: s.opts.LockTimeout, logger: s.opts.Logger, news: &s.news}
 	l.history = l.id
 	l.file = s.fs.Open(path, mode)
 	defer func() {
@@ -389,7 +391,7 @@ func (l *lineage) closeFiles() error {
 		}
 	}
 	l.closed = true
-	return errors.Join(l.file.Close(), l.lock.Close())
+	return errors.Join(l.mapped.close(), l.file.Close(), l.lock.Close())
 }
 
 // retire marks the lineage as over.

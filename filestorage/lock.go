@@ -119,23 +119,22 @@ func (l *lineage) catchUp(s *Storage) error {
 	if l.damage != nil {
 		return l.damage
 	}
-	size, err := l.file.Size()
+	covered := l.dur.base >= l.cur.pos && !l.dur.foreign // by the mark that was read last
+	size, m, err := l.measure(!covered)
 	if err != nil {
-		return fmt.Errorf("durus: %s: %w", l.path, err)
+		return err
 	}
 	if err := l.checkAnchor(size); err != nil {
 		return err
 	}
-	if size == l.cur.pos && size == l.dur.base && !l.dur.foreign {
-		return nil // nothing new, and the mark that was read last covers all
+	if covered && size == l.cur.pos {
+		return nil // nothing is new
 	}
-	var m mark
 	for attempt := 0; ; attempt++ {
-		if m, err = l.readMark(); err != nil { // before the size, see poll
-			return err
-		}
-		if size, err = l.file.Size(); err != nil {
-			return fmt.Errorf("durus: %s: %w", l.path, err)
+		if attempt > 0 || covered {
+			if size, m, err = l.measure(true); err != nil {
+				return err
+			}
 		}
 		if size == l.cur.pos {
 			break

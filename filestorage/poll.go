@@ -12,9 +12,6 @@ import (
 
 // poll looks for what is new in the file and publishes it. It is the one
 // function that does so, for Begin, commits and everybody else. l.mu is held.
-//
-// The mark is read before the size, so that what the mark covers was in the
-// file when its size was taken: a bad frame there is damage and not a tail.
 func (l *lineage) poll() (*state, error) {
 	if l.dead.Load() {
 		return nil, l.rewoundError("it was replaced")
@@ -22,13 +19,9 @@ func (l *lineage) poll() (*state, error) {
 	if l.damage != nil {
 		return nil, l.damage
 	}
-	m, err := l.readMark()
+	size, m, err := l.measure(true)
 	if err != nil {
 		return nil, err
-	}
-	size, err := l.file.Size()
-	if err != nil {
-		return nil, fmt.Errorf("durus: %s: %w", l.path, err)
 	}
 	if size != l.cur.checked {
 		if err := l.checkAnchor(size); err != nil {
@@ -45,6 +38,21 @@ func (l *lineage) poll() (*state, error) {
 		return nil, err
 	}
 	return l.publish(), nil
+}
+
+// measure takes the size of the file, and reads the mark, if it is wanted, before
+// that: what the mark covers was in the file when its size was taken, and a bad
+// frame there is damage and not a tail. l.mu is held.
+func (l *lineage) measure(marked bool) (size int64, m mark, err error) {
+	if marked {
+		if m, err = l.readMark(); err != nil {
+			return 0, m, err
+		}
+	}
+	if size, err = l.file.Size(); err != nil {
+		return 0, m, fmt.Errorf("durus: %s: %w", l.path, err)
+	}
+	return size, m, nil
 }
 
 // refresh is poll for those who do not hold l.mu.

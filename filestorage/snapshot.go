@@ -146,11 +146,18 @@ var readBuffers = sync.Pool{New: func() any { return new([readGuess]byte) }}
 func (l *lineage) readRecord(oid storage.OID, pos storage.Position, end int64) (storage.Record, error) {
 	buf := readBuffers.Get().(*[readGuess]byte)
 	defer readBuffers.Put(buf)
+	if m := l.mapped.newest.Load(); m != nil {
+		if h, b := m.take(oid, int64(pos), end, buf[:]); b != nil {
+			if r, reason := l.record(oid, pos, &h, b, len(b) <= readGuess); reason == "" {
+				return r, nil
+			}
+		}
+	}
 	n, h, err := l.readHead(buf[:max(recordHeaderSize, min(readGuess, end-int64(pos)))], oid, pos)
 	if err != nil {
 		return storage.Record{}, err
 	}
-	refs, total := recordHeaderSize+h.refsLen(), int(h.length())
+	total := int(h.length())
 	b := buf[:n]
 	if n < total {
 		// The length is believed only as far as the file reaches: no damaged
@@ -168,24 +175,33 @@ func (l *lineage) readRecord(oid storage.OID, pos storage.Position, end int64) (
 			return storage.Record{}, l.readError(oid, pos, err)
 		}
 	}
+	r, reason := l.record(oid, pos, &h, b, n >= total)
+	if reason != "" {
+		return storage.Record{}, l.damaged(oid, pos, reason)
+	}
+	l.met(int64(pos), len(b))
+	return r, nil
+}
+
+// record makes a record of its bytes, which b begins with, or says what is wrong
+// with it. lent tells that b is needed for something else soon.
+func (l *lineage) record(oid storage.OID, pos storage.Position, h *recordHeader, b []byte, lent bool) (r storage.Record, reason string) {
 	if !h.headerIntact(b, l.header.Salt, int64(pos)) {
-		return storage.Record{}, l.damaged(oid, pos, "checksum of a record header")
+		return r, "checksum of a record header"
 	}
 	if h.oid != oid {
-		return storage.Record{}, l.damaged(oid, pos, fmt.Sprintf("object %s stands in its place", h.oid))
+		return r, fmt.Sprintf("object %s stands in its place", h.oid)
 	}
-	payload := b[refs:total]
+	payload := b[recordHeaderSize+h.refsLen() : h.length()]
 	if !h.payloadIntact(payload, l.header.Salt, int64(pos)) {
-		return storage.Record{}, l.damaged(oid, pos, "checksum of its state")
+		return r, "checksum of its state"
 	}
-	r := storage.Record{OID: oid, Class: h.class, Codec: h.codec, Prev: h.prev}
+	if lent {
+		payload = append(make([]byte, 0, len(payload)), payload...)
+	}
+	r = storage.Record{OID: oid, Class: h.class, Codec: h.codec, Prev: h.prev, Payload: payload}
 	r.Strong, r.Weak = h.refs(b)
-	if n < total {
-		r.Payload = payload
-	} else {
-		r.Payload = append(make([]byte, 0, len(payload)), payload...)
-	}
-	return r, nil
+	return r, ""
 }
 
 // recordHeader reads the fixed part of a record and checks it.

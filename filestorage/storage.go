@@ -42,6 +42,7 @@ type Storage struct {
 	path   string // absolute, symbolic links resolved
 	opts   Options
 	stable bool          // what fs says of the size of a file is true at that moment
+	live   bool          // mappings of its files show what is appended
 	piece  int           // how much of a large frame is in memory at a time, bytes; see pieces
 	sole   *exclusive.FS // the right to write, on a storage without locks; nil elsewhere
 

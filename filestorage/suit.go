@@ -24,6 +24,7 @@ func (s *Storage) suit() error {
 	p := s.opts.FS.Props(s.path)
 	s.fs = vfs.Blocking(s.opts.FS)
 	s.stable = p.StableSize
+	s.live = p.Mapping && p.LiveMapping
 	if s.opts.ReadOnly {
 		if !p.Locks {
 			s.fs = exclusive.Reader(s.fs)

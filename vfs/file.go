@@ -55,8 +55,10 @@ type Writer interface {
 // A wrapper need not implement it: callers look for it along Unwrap.
 type Mapper interface {
 	// Map returns n bytes of the file at off, which must be a multiple of the
-	// page size, for reading. They must lie inside the file and nobody may cut
-	// it there: touching a page that is gone ends the process. unmap ends it.
+	// page size, for reading. Touching a page that is not in the file, or not any
+	// more, ends the process, but for debug.SetPanicOnFault. With Props.LiveMapping
+	// a mapping may reach behind the end of the file, and be touched there when
+	// the file has grown. unmap ends it.
 	Map(off int64, n int) (b []byte, unmap func() error, err error)
 }
 

@@ -70,6 +70,7 @@ type Props struct {
 	ConditionalPut  bool // FailIfExists has one winner among all who can reach the storage
 	StableSize      bool // Size and Stat are never stale
 	Mapping         bool // files implement Mapper
+	LiveMapping     bool // what is appended shows in mappings at once, also behind the end that the file had
 	ReliableListing bool // List shows every file whose Commit has returned, and none that was removed
 
 	Remote bool   // other machines may write behind this one's cache (NFS and the like)

@@ -41,7 +41,11 @@ var operations = map[string]func(*Child, process.Job, *process.Result) error{
 	"follow":  (*Child).Follow,
 	"sum":     (*Child).Sum,
 	"pack":    (*Child).Pack,
+	"append":  (*Child).Append,
 }
+
+// closed are the operations that need no open database.
+var closed = map[string]bool{"open": true, "close": true, "first": true, "append": true}
 
 // Do does one job.
 func (c *Child) Do(job process.Job) (r process.Result, err error) {
@@ -49,7 +53,7 @@ func (c *Child) Do(job process.Job) (r process.Result, err error) {
 	if op == nil {
 		return r, fmt.Errorf("no operation is called %q", job.Op)
 	}
-	if c.store == nil && job.Op != "open" && job.Op != "close" && job.Op != "first" {
+	if c.store == nil && !closed[job.Op] {
 		return r, fmt.Errorf("%s: no database is open", job.Op)
 	}
 	err = op(c, job, &r)

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 
 	"github.com/durusdb/durus/bench/contender"
+	"github.com/durusdb/durus/bench/limit"
 	"github.com/durusdb/durus/bench/process"
 )
 
@@ -58,6 +59,16 @@ func (c *Child) update(job process.Job, r *process.Result, from, to int64) error
 		}
 		return c.store.Update(ids, increment)
 	})
+}
+
+// Append appends to a file that is no database, as fast as children can together.
+func (c *Child) Append(job process.Job, r *process.Result) error {
+	count, took, h, err := limit.Together(job.Path, job.Size, job.Durable, job.For)
+	if err != nil {
+		return err
+	}
+	r.Commits, r.Objects, r.Took, r.Latency = int64(count), int64(count), took, *h
+	return nil
 }
 
 // SameKey changes the same N objects in all children.

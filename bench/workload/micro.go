@@ -286,7 +286,7 @@ var (
 // hotReads load objects that are in the cache, and begin and end empty Views. Only
 // durus has such a thing; the others read and decode.
 func (r *Run) hotReads(dir string, _ int64) (err error) {
-	db, err := durus.Open(filepath.Join(dir, "hot.durus"), &durus.Options{Check: durus.CheckNothing, Sync: durus.SyncNever})
+	db, err := durus.Open(filepath.Join(dir, "hot.durus"), &durus.Options{Check: durus.CheckNothing})
 	if err != nil {
 		return err
 	}

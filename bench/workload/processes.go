@@ -3,10 +3,13 @@ package workload
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/durusdb/durus/bench/contender"
+	"github.com/durusdb/durus/bench/limit"
 	"github.com/durusdb/durus/bench/measure"
 	"github.com/durusdb/durus/bench/process"
 )
@@ -34,14 +37,19 @@ func (r *Run) processes() error {
 	for _, durable := range []bool{true, false} {
 		for _, workers := range pick(r, []int{1, 4}, []int{1, 2, 4, 8}) {
 			err := r.together(workers, process.Job{Known: known, Durable: durable}, paths, func(groups map[string]*process.Group) error {
+				bare, done, err := r.bare(dir, workers, durable)
+				if err != nil {
+					return err
+				}
+				defer done()
 				for _, op := range []struct{ op, name string }{{"update", "disjoint"}, {"shared", "shared"}} {
 					row := measure.Row{Workload: "processes", Unit: "commits/s", X: float64(workers), XName: "processes"}
 					row.Curve = fmt.Sprintf("%s commits, %s objects", synced(durable), op.name)
 					row.Name = fmt.Sprintf("%d processes, %s", workers, row.Curve)
 					job := process.Job{Op: op.op, N: 1, For: 2 * r.round()}
-					if err := r.add(row, groupCases(groups, workers, func(g *process.Group) (measure.Sample, error) {
+					if err := r.add(row, append(groupCases(groups, workers, func(g *process.Group) (measure.Sample, error) {
 						return counted(g, job, "sum")
-					})...); err != nil {
+					}), bare)...); err != nil {
 						return err
 					}
 				}
@@ -68,6 +76,37 @@ func (r *Run) processes() error {
 		return r.add(measure.Row{Workload: "processes", Name: "commit begun to seen by another process, median", Unit: "us", Less: true},
 			groupCases(groups, 2, func(g *process.Group) (measure.Sample, error) { return freshness(g, pick(r, 50, 200)) })...)
 	})
+}
+
+// bare is what processes that share a log cannot do without: the limit.
+func (r *Run) bare(dir string, workers int, durable bool) (one measure.Case, done func(), err error) {
+	one = measure.Case{Name: "lock+append", Kind: measure.Limit, Skip: limit.NoTogether()}
+	if durable {
+		one.Name = "lock+append+fdatasync"
+	}
+	if one.Skip != "" {
+		return one, func() {}, nil
+	}
+	g, err := process.NewGroup(workers)
+	if err != nil {
+		return one, nil, err
+	}
+	job := process.Job{Op: "append", Path: filepath.Join(dir, "limit.together"), Size: microRecord, Durable: durable, For: 2 * r.round()}
+	one.Run = func() (s measure.Sample, err error) {
+		results, err := g.Do(job)
+		if err != nil {
+			return s, err
+		}
+		size := int64(0)
+		for i := range results {
+			size += results[i].Objects * microRecord
+		}
+		if info, err := os.Stat(job.Path); err != nil || info.Size() != size {
+			return s, fmt.Errorf("%d bytes were appended: %w", size, errors.Join(err, io.ErrShortWrite))
+		}
+		return sample(results), os.Remove(job.Path)
+	}
+	return one, func() { _ = g.Close() }, nil
 }
 
 func synced(durable bool) string {

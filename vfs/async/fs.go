@@ -85,7 +85,7 @@ func New(lower vfs.FS, opts Options) *FS {
 // waits for the storage.
 func (s *FS) Props(name string) vfs.Props {
 	p := s.lower.Props(name)
-	p.Mapping = false
+	p.Mapping, p.LiveMapping = false, false
 	return p
 }
 

@@ -164,9 +164,9 @@ func TestOpenFails(t *testing.T) {
 // Everything that the storage below can do is handed on, but mapping, which
 // waits.
 func TestProps(t *testing.T) {
-	all := vfs.Props{Locks: true, Append: true, AtomicReplace: true, ConditionalPut: true, StableSize: true, Mapping: true, Remote: true, Kind: "x"}
+	all := vfs.Props{Locks: true, Append: true, AtomicReplace: true, ConditionalPut: true, StableSize: true, Mapping: true, LiveMapping: true, Remote: true, Kind: "x"}
 	got := New(able{newLower(), all}, Options{}).Props("/f")
-	if all.Mapping = false; got != all {
+	if all.Mapping, all.LiveMapping = false, false; got != all {
 		t.Errorf("%+v", got)
 	}
 }

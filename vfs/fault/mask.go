@@ -12,7 +12,7 @@ import (
 func Mask(lower vfs.FS, mask func(vfs.Props) vfs.Props) vfs.FS {
 	able := mask(vfs.Props{
 		Locks: true, Append: true, AtomicReplace: true, ConditionalPut: true,
-		StableSize: true, Mapping: true, ReliableListing: true,
+		StableSize: true, Mapping: true, LiveMapping: true, ReliableListing: true,
 	})
 	var refused wrap.Op
 	if !able.Locks {

@@ -146,7 +146,7 @@ func publish(f *os.File, temp, name string, flags uint32) error {
 func outcome(_ *os.File, _ string, err error) error { return err }
 
 // mapping: a mapped file could not be replaced.
-const mapping = false
+const mapping, liveMapping = false, false
 
 func remoteAt(name string) (remote bool, kind string, err error) {
 	abs, err := filepath.Abs(name)

@@ -31,7 +31,7 @@ func (FS) Props(name string) vfs.Props {
 	}
 	remote = remote && err == nil
 	return vfs.Props{
-		Locks: true, Append: true, AtomicReplace: true, ConditionalPut: true, Mapping: mapping,
+		Locks: true, Append: true, AtomicReplace: true, ConditionalPut: true, Mapping: mapping, LiveMapping: liveMapping && !remote,
 		StableSize: !remote, ReliableListing: !remote, Remote: remote, Kind: kind,
 	}
 }

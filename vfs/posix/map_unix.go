@@ -3,11 +3,16 @@
 package posix
 
 import (
+	"runtime"
+
 	"github.com/durusdb/durus/vfs"
 	"golang.org/x/sys/unix"
 )
 
 const mapping = true
+
+// liveMapping: where read, write and mappings share one page cache.
+const liveMapping = runtime.GOOS == "linux" || runtime.GOOS == "darwin" || runtime.GOOS == "freebsd"
 
 var _ vfs.Mapper = (*file)(nil)
 

@@ -13,6 +13,7 @@ var adviceRules = []rule{
 	{"Rule13_OnlySettledBytesAreKept", onlySettledBytes},
 	{"Rule12_LayersEnd", layersEnd},
 	{"MappedBytesAreTheFiles", mappedBytes},
+	{"MappingsShowWhatIsAppended", liveMapping},
 }
 
 // Whatever is said of whatever range of whatever handle: no panic, and the same
@@ -108,6 +109,34 @@ func mapper(f vfs.File) vfs.Mapper {
 			return nil
 		}
 		f = w.Unwrap()
+	}
+}
+
+// liveMapping: what is appended shows in a mapping that was made before, also behind
+// the end that the file had, and so does what is written again.
+func liveMapping(s *subject) {
+	s.need(s.props.Mapping && s.props.LiveMapping, "mappings may be old here (Props.LiveMapping)")
+	s.need(s.props.Append, "files of this storage cannot grow (Props.Append)")
+	const page = 64 << 10 // a multiple of any machine's
+	s.create("x", pattern(1, 100))
+	f := s.opened(s.fs, "x", vfs.Append)
+	m, unmap, err := mapper(f).Map(0, 4*page)
+	s.check(err)
+	defer func() { s.check(unmap()) }()
+	want := pattern(1, 100)
+	for _, n := range []int{1, 1000, page, 2 * page} {
+		p := pattern(n, n)
+		_, err := f.Append(p, int64(len(want)))
+		s.check(err)
+		want = append(want, p...)
+		if !bytes.Equal(m[:len(want)], want) {
+			s.Errorf("after an append to %d bytes the mapping shows %s", len(want), brief(m[:len(want)]))
+		}
+	}
+	_, err = f.Rewrite(want[50:60], 50)
+	s.check(err)
+	if !bytes.Equal(m[:len(want)], want) {
+		s.Errorf("after a rewrite the mapping shows %s", brief(m[:len(want)]))
 	}
 }
 

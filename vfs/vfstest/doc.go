@@ -27,7 +27,8 @@
 //     simultaneous creators are not tried.
 //   - StableSize: the growth of a file is looked at through the handle that
 //     made it, and not through others.
-//   - Mapping: files are not mapped.
+//   - Mapping: files are not mapped. LiveMapping: nothing is appended to one
+//     that is.
 //   - ReliableListing: what List shows must be in order, under the prefix and
 //     no unfinished file; what it leaves out, or shows too long, is not looked
 //     at.
