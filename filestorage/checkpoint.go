@@ -8,6 +8,7 @@ import (
 	"hash/crc32"
 	"io"
 	"io/fs"
+	"sync/atomic"
 
 	"github.com/durusdb/durus/storage"
 	"github.com/durusdb/durus/vfs"
@@ -200,7 +201,9 @@ func (l *lineage) loadCheckpoint(s *Storage) error {
 	if readFull(f, body, pages) != nil || !c.body(body) {
 		return nil
 	}
-	x := &floor{sums: c.sums, salt: c.salt, slots: c.pages * pageSlots, good: make([]atomicWord, (c.pages+63)/64), logger: s.opts.Logger, path: s.path}
+	x := &floor{sums: c.sums, salt: c.salt, slots: c.pages * pageSlots, good: make([]atomic.Uint64, (c.pages+63)/64), logger: s.opts.Logger, path: s.path}
+	x.kept = make([]atomic.Pointer[[pageSlots]storage.Position], c.pages)
+	x.room.Store(keptPages)
 	if x.pages = mapOrRead(s.fs, s.path, f, pages, x); x.pages == nil && pages > 0 {
 		return nil
 	}

@@ -299,6 +299,38 @@ func TestCheckpointCutUnderAHandle(t *testing.T) {
 	}
 }
 
+// Pages that were asked for are kept, so many and no more: they are not looked at
+// again.
+func TestCheckpointPagesAreKept(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x.durus")
+	indexed(t, posix.New(), path, 1, 3000, false)
+	for _, room := range []int32{0, 2, keptPages} {
+		r, err := Open(path, Options{FS: posix.New(), ReadOnly: true, Logger: quiet})
+		must(t, err)
+		x := &r.current().index
+		clear(x.floor.kept)
+		x.floor.room.Store(room)
+		for range 2 {
+			for i := range x.floor.slots {
+				want := storage.Position(binary.LittleEndian.Uint64(x.floor.pages[8*i:]))
+				if got := x.floor.get(storage.OID(i)); got != want {
+					t.Fatalf("object %d: %d and %d", i, got, want)
+				}
+			}
+		}
+		kept := int32(0)
+		for i := range x.floor.kept {
+			if x.floor.kept[i].Load() != nil {
+				kept++
+			}
+		}
+		if want := min(room, int32(len(x.floor.kept))); kept != want || want == 0 && room > 0 {
+			t.Errorf("%d pages of %d are kept, there is room for %d", kept, len(x.floor.kept), room)
+		}
+		must(t, r.Close())
+	}
+}
+
 // A read-only handle uses a checkpoint and writes none; a writing one writes it
 // when the file has grown.
 func TestCheckpointWhen(t *testing.T) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"runtime"
-	"sync/atomic"
 
 	"github.com/durusdb/durus/storage"
 )
@@ -12,8 +11,6 @@ import (
 // When a checkpoint of the index is written: by a pack before the swap, by Close
 // when the file has grown enough, and when somebody asks for it. Never under the
 // commit lock: it is about bytes that do not change any more.
-
-type atomicWord = atomic.Uint64
 
 // cleanup unmaps memory when nobody can reach x any more.
 func cleanup(x *floor, unmap func() error) {

@@ -30,6 +30,12 @@ type floor struct {
 	// read too early costs a second look.
 	good []atomic.Uint64
 
+	// kept are copies of the first keptPages pages that were asked for: of a
+	// small database all. Looking into one needs no guard. One that is seen too
+	// late costs a look at the mapped page.
+	kept []atomic.Pointer[[pageSlots]storage.Position]
+	room atomic.Int32 // for so many more
+
 	// rebuilt, once it is set, is used instead of pages.
 	rebuilt atomic.Pointer[index]
 	rebuild func() (*index, error)
@@ -42,6 +48,7 @@ type floor struct {
 const (
 	pageSlots = 512 // positions of 8 bytes
 	pageSize  = 8 * pageSlots
+	keptPages = 512 // 2 MiB
 )
 
 // unknown is what an index answers when neither the checkpoint nor the record
@@ -57,13 +64,16 @@ func (f *floor) get(oid storage.OID) storage.Position {
 	if x := f.rebuilt.Load(); x != nil {
 		return x.get(oid)
 	}
+	if page := f.kept[oid/pageSlots].Load(); page != nil {
+		return page[oid%pageSlots]
+	}
 	if p, ok := f.look(uint64(oid)); ok {
 		return p
 	}
 	return f.repaired(oid)
 }
 
-// look is the one place that touches mapped memory.
+// look is the one place that touches the mapped checkpoint.
 func (f *floor) look(i uint64) (p storage.Position, ok bool) {
 	defer func(was bool) {
 		debug.SetPanicOnFault(was)
@@ -79,8 +89,28 @@ func (f *floor) look(i uint64) (p storage.Position, ok bool) {
 		}
 		f.good[n/64].Or(1 << (n % 64))
 	}
+	if f.room.Load() > 0 && f.room.Add(-1) >= 0 {
+		f.keep(n)
+	}
 	p = storage.Position(binary.LittleEndian.Uint64(f.pages[8*i:]))
 	return p, p >= 0
+}
+
+// keep copies a page, so that it is not looked at under a guard again, unless it
+// has changed since its checksum was good. Called by look.
+func (f *floor) keep(n uint64) {
+	var raw [pageSize]byte
+	copy(raw[:], f.pages[n*pageSize:])
+	if pageSum(raw[:], f.salt, n) != binary.LittleEndian.Uint32(f.sums[4*n:]) {
+		return
+	}
+	page := new([pageSlots]storage.Position)
+	for i := range page {
+		if page[i] = storage.Position(binary.LittleEndian.Uint64(raw[8*i:])); page[i] < 0 {
+			return
+		}
+	}
+	f.kept[n].Store(page)
 }
 
 // pageSum is the checksum of a page, which belongs to one place of one file.
