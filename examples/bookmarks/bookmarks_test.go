@@ -1,9 +1,7 @@
 package main
 
 import (
-	"bytes"
 	"errors"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -24,22 +22,47 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// shell runs commands on one file.
+// shell runs commands on one file, each in a process of its own.
 type shell struct {
 	t    *testing.T
 	file string
 }
 
-func newShell(t *testing.T) shell { return shell{t, filepath.Join(t.TempDir(), "bookmarks.durus")} }
+func newShell(t *testing.T) shell {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("starts processes")
+	}
+	return shell{t, filepath.Join(t.TempDir(), "bookmarks.durus")}
+}
+
+func (s shell) command(args ...string) *exec.Cmd {
+	s.t.Helper()
+	exe, err := os.Executable()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	c := exec.CommandContext(s.t.Context(), exe, append([]string{"-file", s.file}, args...)...)
+	c.Env = append(os.Environ(), childEnv+"=1")
+	return c
+}
 
 // must runs a command that succeeds, and returns what it prints.
 func (s shell) must(args ...string) string {
 	s.t.Helper()
-	var out bytes.Buffer
-	if err := run(s.t.Context(), s.file, args, &out); err != nil {
-		s.t.Fatalf("%v: %v", args, err)
+	out, err := s.command(args...).CombinedOutput()
+	if err != nil {
+		s.t.Fatalf("%v: %v, %s", args, err, out)
 	}
-	return out.String()
+	return string(out)
+}
+
+// fails runs a command that tells what is wrong.
+func (s shell) fails(want string, args ...string) {
+	s.t.Helper()
+	if out, err := s.command(args...).CombinedOutput(); err == nil || !strings.Contains(string(out), want) {
+		s.t.Errorf("%v: %v, %s; want %q", args, err, out, want)
+	}
 }
 
 // list is what list prints, without the dates.
@@ -96,40 +119,24 @@ func TestCommands(t *testing.T) {
 func TestErrors(t *testing.T) {
 	s := newShell(t)
 	for _, args := range [][]string{nil, {"burn"}, {"add"}, {"remove"}, {"remove", "https://go.dev", "x"}} {
-		if err := run(t.Context(), s.file, args, io.Discard); !errors.Is(err, errUsage) {
-			t.Errorf("%v: %v", args, err)
-		}
+		s.fails("use: add URL", args...)
 	}
 	if _, err := os.Stat(s.file); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a mistyped command has made a file: %v", err)
 	}
-	for want, args := range map[string][]string{
-		`"go.dev" is no URL`:                  {"add", "go.dev"},
-		`"ftp://x" is no URL`:                 {"add", "ftp://x"},
-		"missing protocol scheme":             {"add", ":"},
-		`there is no bookmark "https://lost"`: {"remove", "https://lost"},
-	} {
-		if err := run(t.Context(), s.file, args, io.Discard); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%v: %v; want %q", args, err, want)
-		}
-	}
+	s.fails(`"go.dev" is no URL`, "add", "go.dev")
+	s.fails(`"ftp://x" is no URL`, "add", "ftp://x")
+	s.fails("missing protocol scheme", "add", ":")
+	s.fails(`there is no bookmark "https://lost"`, "remove", "https://lost")
 	s.want(s.list(), "")
 }
 
 // D1: processes that add the same URL at the same time make one bookmark.
 func TestSameURL(t *testing.T) {
-	if testing.Short() {
-		t.Skip("starts processes")
-	}
-	exe, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
 	s := newShell(t)
 	var adds []*exec.Cmd
 	for _, tag := range []string{"a", "b", "c", "d"} {
-		c := exec.CommandContext(t.Context(), exe, "-file", s.file, "add", "https://go.dev", tag)
-		c.Env = append(os.Environ(), childEnv+"=1")
+		c := s.command("add", "https://go.dev", tag)
 		if err := c.Start(); err != nil {
 			t.Fatal(err)
 		}

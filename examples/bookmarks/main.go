@@ -15,7 +15,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
+	"log"
 	"os"
 	"strings"
 	"text/tabwriter"
@@ -24,61 +24,40 @@ import (
 	"github.com/durusdb/durus/durus"
 )
 
-const usage = `usage: bookmarks [-file bookmarks.durus] COMMAND
-
-  add URL [TAG...]   keep a bookmark; one that is there gets the tags in addition
-  list [TAG...]      show those that have all the tags, the newest first
-  remove URL         forget a bookmark
-`
-
-var errUsage = errors.New("no such command")
-
 func main() {
-	file := flag.String("file", "bookmarks.durus", "")
-	flag.Usage = func() { fmt.Fprint(os.Stderr, usage) }
+	file := flag.String("file", "bookmarks.durus", "the database")
 	flag.Parse()
-	err := run(context.Background(), *file, flag.Args(), os.Stdout)
-	switch {
-	case errors.Is(err, errUsage):
-		flag.Usage()
-		os.Exit(2)
-	case err != nil:
-		fmt.Fprintln(os.Stderr, "bookmarks:", err)
-		os.Exit(1)
+	log.SetFlags(0)
+	verb, words := flag.Arg(0), flag.NArg()-1
+	if known := verb == "add" && words > 0 || verb == "list" || verb == "remove" && words == 1; !known {
+		log.Fatal("use: add URL [TAG...], list [TAG...], or remove URL")
 	}
-}
-
-// run does what the words say. A mistyped command makes no file.
-func run(ctx context.Context, file string, args []string, out io.Writer) error {
-	if len(args) == 0 {
-		return errUsage
-	}
-	var command func(*durus.DB) error
-	switch verb, words := args[0], args[1:]; {
-	case verb == "add" && len(words) > 0:
-		command = func(db *durus.DB) error { return add(ctx, db, words[0], words[1:]) }
-	case verb == "list":
-		command = func(db *durus.DB) error { return list(ctx, db, words, out) }
-	case verb == "remove" && len(words) == 1:
-		command = func(db *durus.DB) error { return remove(ctx, db, words[0]) }
-	default:
-		return errUsage
-	}
-	db, err := durus.Open(file, nil)
+	db, err := durus.Open(*file, nil)
 	if err != nil {
-		return err
+		log.Fatal(err)
 	}
-	return errors.Join(command(db), db.Close())
+	ctx := context.Background()
+	switch verb {
+	case "add":
+		err = add(ctx, db, flag.Arg(1), flag.Args()[2:])
+	case "list":
+		err = list(ctx, db, flag.Args()[1:])
+	case "remove":
+		err = remove(ctx, db, flag.Arg(1))
+	}
+	if err = errors.Join(err, db.Close()); err != nil {
+		log.Fatal(err)
+	}
 }
 
 // list prints when the View is over, which would keep old states of the
 // database for as long as somebody reads in a pager. What it has loaded stays.
-func list(ctx context.Context, db *durus.DB, tags []string, out io.Writer) error {
+func list(ctx context.Context, db *durus.DB, tags []string) error {
 	bookmarks, err := find(ctx, db, tags)
 	if err != nil {
 		return err
 	}
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
 	for _, b := range bookmarks {
 		fmt.Fprintf(w, "%s\t%s\t%s\n", b.Added.Local().Format(time.DateOnly), b.URL, strings.Join(b.Tags, " "))
 	}
