@@ -43,7 +43,7 @@ func (s shell) command(args ...string) *exec.Cmd {
 		s.t.Fatal(err)
 	}
 	c := exec.CommandContext(s.t.Context(), exe, append([]string{"-file", s.file}, args...)...)
-	c.Env = append(os.Environ(), childEnv+"=1")
+	c.Env = append(os.Environ(), childEnv+"=1", "GORACE=atexit_sleep_ms=0")
 	return c
 }
 
