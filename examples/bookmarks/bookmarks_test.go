@@ -1,15 +1,12 @@
 package main
 
 import (
-	"bytes"
 	"errors"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/durusdb/durus/durus"
 )
@@ -25,46 +22,60 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// shell runs commands on one file.
+// shell runs commands on one file, each in a process of its own.
 type shell struct {
 	t    *testing.T
 	file string
 }
 
-func newShell(t *testing.T) shell { return shell{t, filepath.Join(t.TempDir(), "bookmarks.durus")} }
-
-// run returns what a command prints; "< TEXT" at the end is its input.
-func (s shell) run(args ...string) (string, error) {
-	var in string
-	if n := len(args) - 1; n >= 0 && strings.HasPrefix(args[n], "< ") {
-		args, in = args[:n], args[n][2:]
+func newShell(t *testing.T) shell {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("starts processes")
 	}
-	var out bytes.Buffer
-	err := run(s.t.Context(), append([]string{"-file", s.file}, args...), strings.NewReader(in), &out)
-	return out.String(), err
+	return shell{t, filepath.Join(t.TempDir(), "bookmarks.durus")}
 }
 
-// must runs a command that succeeds.
+func (s shell) command(args ...string) *exec.Cmd {
+	s.t.Helper()
+	exe, err := os.Executable()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	c := exec.CommandContext(s.t.Context(), exe, append([]string{"-file", s.file}, args...)...)
+	c.Env = append(os.Environ(), childEnv+"=1", "GORACE=atexit_sleep_ms=0")
+	return c
+}
+
+// must runs a command that succeeds, and returns what it prints.
 func (s shell) must(args ...string) string {
 	s.t.Helper()
-	out, err := s.run(args...)
+	out, err := s.command(args...).CombinedOutput()
 	if err != nil {
-		s.t.Fatalf("%v: %v", args, err)
+		s.t.Fatalf("%v: %v, %s", args, err, out)
 	}
-	return out
+	return string(out)
 }
 
-// urls are the URLs of a list, in its order.
-func (s shell) urls(tags ...string) string {
+// fails runs a command that tells what is wrong.
+func (s shell) fails(want string, args ...string) {
 	s.t.Helper()
-	var urls []string
-	for line := range strings.Lines(s.must(append([]string{"list"}, tags...)...)) {
-		urls = append(urls, strings.Fields(line)[2])
+	if out, err := s.command(args...).CombinedOutput(); err == nil || !strings.Contains(string(out), want) {
+		s.t.Errorf("%v: %v, %s; want %q", args, err, out, want)
 	}
-	return strings.Join(urls, " ")
 }
 
-// check compares the indexes with the objects.
+// list is what list prints, without the dates.
+func (s shell) list(tags ...string) string {
+	s.t.Helper()
+	var lines []string
+	for line := range strings.Lines(s.must(append([]string{"list"}, tags...)...)) {
+		lines = append(lines, strings.Join(strings.Fields(line)[1:], " "))
+	}
+	return strings.Join(lines, ", ")
+}
+
+// check compares the index with the objects.
 func (s shell) check() {
 	s.t.Helper()
 	db, err := durus.Open(s.file, &durus.Options{ReadOnly: true})
@@ -88,66 +99,44 @@ func (s shell) want(got, want string) {
 
 func TestCommands(t *testing.T) {
 	s := newShell(t)
-	s.want(s.must("list"), "")
+	s.want(s.list(), "")
 	s.must("add", "https://go.dev", "language", "go")
 	s.must("add", "https://sqlite.org", "database", "c")
-	s.must("add", "https://bolt.example", "database", "go")
+	s.must("add", "https://bolt.example", "go", "database", "go")
 	s.must("add", "https://go.dev", "google", "go")
-	s.want(s.urls(), "https://go.dev https://sqlite.org https://bolt.example")
-	s.want(s.urls("go"), "https://go.dev https://bolt.example")
-	s.want(s.urls("go", "database"), "https://bolt.example")
-	s.want(s.urls("rust"), "")
-	s.want(s.must("tags"), "   1  c\n   2  database\n   2  go\n   1  google\n   1  language\n")
+	s.want(s.list(), "https://bolt.example database go, https://sqlite.org c database, https://go.dev go google language")
+	s.want(s.list("go"), "https://bolt.example database go, https://go.dev go google language")
+	s.want(s.list("go", "database"), "https://bolt.example database go")
+	s.want(s.list("rust"), "")
+	s.want(s.list("go", "rust"), "")
 
-	exported := s.must("export")
-	other := newShell(t)
-	other.must("import", "< "+exported)
-	s.want(other.must("export"), exported)
-	other.must("import", "< "+exported)
-	s.want(other.must("export"), exported)
-
-	s.must("rm", "1")
-	s.want(s.urls("go"), "https://bolt.example")
-	s.want(s.must("tags"), "   1  c\n   2  database\n   1  go\n")
+	s.must("remove", "https://go.dev")
+	s.want(s.list("go"), "https://bolt.example database go")
+	s.want(s.list("google"), "")
 	s.check()
 }
 
 func TestErrors(t *testing.T) {
 	s := newShell(t)
-	for want, args := range map[string][]string{
-		`no command "burn"`:           {"burn"},
-		"add what?":                   {"add"},
-		`"go.dev" is no URL`:          {"add", "go.dev"},
-		"that list shows":             {"rm"},
-		"rm takes the number":         {"rm", "x"},
-		"export takes no arguments":   {"export", "x"},
-		"no bookmark 7":               {"rm", "7"},
-		"not what export writes":      {"import", "< {"},
-		`"ftp://x" is no URL`:         {"import", `< [{"url": "https://y"}, {"url": "ftp://x"}]`},
-		`has the key "https://twice"`: {"import", `< [{"url": "https://once"}, {"url": "https://twice"}, {"url": "https://twice"}]`},
-		"flag provided":               {"-x"},
-	} {
-		if out, err := s.run(args...); err == nil || !strings.Contains(err.Error(), want) || out != "" {
-			t.Errorf("%v: %q, %v; want %q", args, out, err, want)
-		}
+	for _, args := range [][]string{nil, {"burn"}, {"add"}, {"remove"}, {"remove", "https://go.dev", "x"}} {
+		s.fails("use: add URL", args...)
 	}
-	s.want(s.must("list"), "") // nothing of an import that failed is there
+	if _, err := os.Stat(s.file); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a mistyped command has made a file: %v", err)
+	}
+	s.fails(`"go.dev" is no URL`, "add", "go.dev")
+	s.fails(`"ftp://x" is no URL`, "add", "ftp://x")
+	s.fails("missing protocol scheme", "add", ":")
+	s.fails(`there is no bookmark "https://lost"`, "remove", "https://lost")
+	s.want(s.list(), "")
 }
 
 // D1: processes that add the same URL at the same time make one bookmark.
 func TestSameURL(t *testing.T) {
-	if testing.Short() {
-		t.Skip("starts processes")
-	}
-	exe, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
 	s := newShell(t)
 	var adds []*exec.Cmd
 	for _, tag := range []string{"a", "b", "c", "d"} {
-		c := exec.CommandContext(t.Context(), exe, "-file", s.file, "add", "https://go.dev", tag)
-		c.Env = append(os.Environ(), childEnv+"=1")
+		c := s.command("add", "https://go.dev", tag)
 		if err := c.Start(); err != nil {
 			t.Fatal(err)
 		}
@@ -158,65 +147,6 @@ func TestSameURL(t *testing.T) {
 			t.Errorf("%v: %v", c.Args, err)
 		}
 	}
-	s.want(strings.Join(strings.Fields(s.must("list"))[2:], " "), "https://go.dev a b c d")
+	s.want(s.list(), "https://go.dev a b c d")
 	s.check()
-}
-
-// A file of the first version: no tags but labels, no index of tags. The first
-// version goes on with what the second has not changed.
-func TestFirstVersion(t *testing.T) {
-	type Bookmark struct {
-		URL, Labels string
-		Added       time.Time
-	}
-	type Shelf struct{ Bookmarks durus.Table[int, Bookmark] }
-	byURL := durus.NewIndex("url", func(b *Bookmark) string { return b.URL }).Unique()
-	types := durus.NewTypes()
-	durus.RegisterIn[Bookmark](types, "bookmarks.Bookmark", durus.Indexes(byURL))
-	durus.RegisterIn[Shelf](types, "bookmarks.Shelf")
-	shelf := durus.NewRoot[Shelf]("shelf")
-
-	s := newShell(t)
-	v1, err := durus.Open(s.file, &durus.Options{Types: types})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer v1.Close()
-	if err := v1.Update(t.Context(), func(tx *durus.Tx) error {
-		old := durus.Must(shelf.Load(tx)).Bookmarks
-		durus.Must(old.Insert(tx, 1, &Bookmark{URL: "https://go.dev", Labels: "go, language"}))
-		durus.Must(old.Insert(tx, 2, &Bookmark{URL: "https://sqlite.org", Labels: "database"}))
-		return nil
-	}); err != nil {
-		t.Fatal(err)
-	}
-
-	s.want(s.urls("go"), "https://go.dev")
-	s.must("add", "https://go.dev", "google")
-	s.want(s.must("tags"), "   1  database\n   1  go\n   1  google\n   1  language\n")
-	s.check()
-
-	if err := v1.View(t.Context(), func(tx *durus.Tx) error {
-		old := durus.Must(shelf.Load(tx)).Bookmarks
-		if _, _, err := old.Get(tx, 1); !errors.Is(err, durus.ErrTooNew) {
-			t.Errorf("the first version reads the second: %v", err)
-		}
-		b, _, err := old.Get(tx, 2)
-		if err == nil && b.Labels != "database" {
-			t.Errorf("the first version reads %+v", b)
-		}
-		return err
-	}); err != nil {
-		t.Error(err)
-	}
-}
-
-func TestHelp(t *testing.T) {
-	var out bytes.Buffer
-	if err := run(t.Context(), nil, strings.NewReader(""), &out); err != nil || out.String() != usage {
-		t.Errorf("without arguments: %v, %q", err, &out)
-	}
-	if err := run(t.Context(), []string{"-h"}, strings.NewReader(""), io.Discard); err != nil {
-		t.Errorf("-h: %v", err)
-	}
 }

@@ -3,94 +3,83 @@ package main
 import (
 	"context"
 	"fmt"
-	"maps"
+	"net/url"
 	"slices"
-	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/durusdb/durus/durus"
 )
 
-// save adds bookmarks, all or none. Those whose URL is there get the tags.
-func save(ctx context.Context, db *durus.DB, bookmarks []Bookmark) error {
+// Bookmark is one object.
+type Bookmark struct {
+	URL   string
+	Tags  []string // sorted, each once
+	Added time.Time
+}
+
+// Shelf is where the bookmarks are, by their URLs.
+type Shelf struct {
+	Bookmarks durus.Table[string, Bookmark]
+}
+
+var (
+	byTag = durus.NewMultiIndex("tag", func(b *Bookmark) []string { return b.Tags })
+
+	_     = durus.Register[Bookmark]("bookmarks.Bookmark", durus.Indexes(byTag))
+	_     = durus.Register[Shelf]("bookmarks.Shelf")
+	shelf = durus.NewRoot[Shelf]("shelf")
+)
+
+// add makes a bookmark, or gives the tags to the one that is there. Of two
+// processes that add the same URL at once, one runs again, and finds it.
+func add(ctx context.Context, db *durus.DB, address string, tags []string) error {
+	u, err := url.Parse(address)
+	if err != nil {
+		return err
+	}
+	if u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return fmt.Errorf("%q is no URL: it begins with https:// or http://, and a host", address)
+	}
 	return db.Update(ctx, func(tx *durus.Tx) error {
 		t := durus.Must(shelf.Load(tx)).Bookmarks
-		// First look up, then edit: an index that is read has to look at all
-		// that the transaction has edited before.
-		known := make([]durus.Ref[Bookmark], len(bookmarks))
-		for i, b := range bookmarks {
-			var err error
-			if known[i], _, err = byURL.Lookup(tx, t, b.URL); err != nil {
-				return err
-			}
+		b, found := durus.Must2(t.Edit(tx, address))
+		if !found {
+			b = &Bookmark{URL: address, Added: time.Now()}
+			durus.Must(t.Insert(tx, address, b))
 		}
-		number := 0
-		for last := range t.Backward(tx) {
-			number = last
-			break
-		}
-		for i, b := range bookmarks {
-			if !known[i].IsNil() {
-				old := durus.Must(known[i].Edit(tx))
-				old.Tags = union(old.Tags, b.Tags)
-				continue
-			}
-			number++
-			durus.Must(t.Insert(tx, number, &b)) // b is this run's own, as Insert wants it
-		}
+		b.Tags = append(b.Tags, tags...) // b is this run's own, whether it was there or not
+		slices.Sort(b.Tags)
+		b.Tags = slices.Compact(b.Tags)
 		return nil
 	})
 }
 
-func remove(ctx context.Context, db *durus.DB, number int) error {
+func remove(ctx context.Context, db *durus.DB, address string) error {
 	return db.Update(ctx, func(tx *durus.Tx) error {
-		if !durus.Must(durus.Must(shelf.Load(tx)).Bookmarks.Delete(tx, number)) {
-			return fmt.Errorf("there is no bookmark %d", number)
+		if !durus.Must(durus.Must(shelf.Load(tx)).Bookmarks.Delete(tx, address)) {
+			return fmt.Errorf("there is no bookmark %q", address)
 		}
 		return nil
 	})
 }
 
-// list shows the bookmarks that have all the tags; the index finds those with
-// the first one.
-func list(tx *durus.Tx, t durus.Table[int, Bookmark], tags []string) (string, error) {
-	var text strings.Builder
-	w := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
-	line := func(n int, b *Bookmark) {
-		fmt.Fprintf(w, "%d\t%s\t%s\t%s\n", n, b.Added.Local().Format(time.DateOnly), b.URL, strings.Join(b.Tags, " "))
-	}
-	if len(tags) == 0 {
-		for n, b := range durus.Each(tx, t.All(tx)) {
-			line(n, b)
+// find returns the bookmarks that have all the tags, the newest first. The index
+// leads to those with the first tag; without tags it is all there are.
+func find(ctx context.Context, db *durus.DB, tags []string) ([]*Bookmark, error) {
+	found, err := durus.Result(ctx, db.View, func(tx *durus.Tx) (found []*Bookmark, err error) {
+		t := durus.Must(shelf.Load(tx)).Bookmarks
+		refs := t.All(tx)
+		if len(tags) > 0 {
+			refs = byTag.Equal(tx, t, tags[0])
 		}
-		err := w.Flush()
-		return text.String(), err
-	}
-	for _, ref := range byTag.Equal(tx, t, tags[0]) {
-		b := durus.Must(ref.Load(tx))
-		if slices.ContainsFunc(tags, func(tag string) bool { return !slices.Contains(b.Tags, tag) }) {
-			continue
+		for _, b := range durus.Each(tx, refs) {
+			lacks := func(tag string) bool { return !slices.Contains(b.Tags, tag) }
+			if !slices.ContainsFunc(tags, lacks) {
+				found = append(found, b)
+			}
 		}
-		n, _, err := t.Key(tx, ref)
-		if err != nil {
-			return "", err
-		}
-		line(n, b)
-	}
-	err := w.Flush()
-	return text.String(), err
-}
-
-// count shows each tag, and how many bookmarks have it.
-func count(tx *durus.Tx, t durus.Table[int, Bookmark]) string {
-	counts := map[string]int{}
-	for tag := range byTag.All(tx, t) {
-		counts[tag]++
-	}
-	var text strings.Builder
-	for _, tag := range slices.Sorted(maps.Keys(counts)) {
-		fmt.Fprintf(&text, "%4d  %s\n", counts[tag], tag)
-	}
-	return text.String()
+		return found, nil
+	})
+	slices.SortFunc(found, func(a, b *Bookmark) int { return b.Added.Compare(a.Added) })
+	return found, err
 }

@@ -1,13 +1,14 @@
 package main
 
 import (
-	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -59,8 +60,42 @@ func began(text []byte, number string) int {
 	return strings.Count("\n"+string(text), "\n"+number+"\n")
 }
 
+// open opens a database for a test, which checks its table in the end.
+func open(t *testing.T, path string) *durus.DB {
+	t.Helper()
+	db, err := durus.Open(path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		check := func(tx *durus.Tx) error { return durus.Must(queue.Load(tx)).Jobs.Check(tx) }
+		if err := db.View(context.WithoutCancel(t.Context()), check); err != nil {
+			t.Error(err)
+		}
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return db
+}
+
+// left returns the jobs of the queue.
+func left(t *testing.T, db *durus.DB) []*Job {
+	t.Helper()
+	jobs, err := durus.Result(t.Context(), db.View, func(tx *durus.Tx) (jobs []*Job, err error) {
+		for _, j := range durus.Each(tx, durus.Must(queue.Load(tx)).Jobs.All(tx)) {
+			jobs = append(jobs, j)
+		}
+		return jobs, nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return jobs
+}
+
 // D1: workers are killed again and again while they work on one queue. Every
-// job is finished exactly once, what is done was begun, and nothing is stuck.
+// job is begun, those that can be done leave the queue, and nothing is stuck.
 func TestKilledWorkers(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts processes")
@@ -74,24 +109,24 @@ func TestKilledWorkers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	db := open(t, path)
+	hopeless := 0
 	for i := range count {
-		fails, tries := "0", "100" // a lease that a kill ends counts as an attempt
+		fails, tries := "0", 100 // a lease that a kill ends counts as a try
 		switch i % 10 {
 		case 1:
 			fails = "1"
 		case 2:
-			fails, tries = "1000", "2"
+			fails, tries = "1000", 2
+			hopeless++
 		}
-		must(t, "-file", path, "add", "-tries", tries, exe, "perform", trace, strconv.Itoa(i), fails)
+		if err := add(t.Context(), db, []string{exe, "perform", trace, strconv.Itoa(i), fails}, tries); err != nil {
+			t.Fatal(err)
+		}
 	}
 
-	type end struct {
-		worker *exec.Cmd
-		err    error
-	}
-	ended := make(chan end)
 	start := func() *exec.Cmd {
-		c := exec.CommandContext(t.Context(), exe, "-file", path, "work", "-lease", "1s", "-backoff", "10ms", "-drain")
+		c := exec.CommandContext(t.Context(), exe, "-file", path, "-lease", "1s", "work")
 		c.Stderr = os.Stderr
 		if _, err := c.StdinPipe(); err != nil {
 			t.Fatal(err)
@@ -99,156 +134,172 @@ func TestKilledWorkers(t *testing.T) {
 		if err := c.Start(); err != nil {
 			t.Fatal(err)
 		}
-		go func() { ended <- end{c, c.Wait()} }()
 		return c
 	}
-	running := map[*exec.Cmd]bool{} // true: killed
+	kill := func(c *exec.Cmd) {
+		if err := c.Process.Kill(); err != nil {
+			t.Errorf("a worker has ended by itself: %v", err)
+		}
+		_ = c.Wait()
+	}
+	var running []*exec.Cmd
 	for range workers {
-		running[start()] = false
+		running = append(running, start())
 	}
 	killed := 0
-	for len(running) > 0 {
-		select {
-		case e := <-ended:
-			if e.err != nil && running[e.worker] {
-				running[start()] = false
-			} else if e.err != nil {
-				t.Errorf("a worker: %v", e.err)
-			}
-			delete(running, e.worker)
-		case <-time.After(50 * time.Millisecond):
-			for c := range running { // any of them
-				if killed < kills && c.Process.Kill() == nil {
-					running[c] = true
-					killed++
-				}
-				break
-			}
+	pending := func(j *Job) bool { return !j.Due.IsZero() }
+	for deadline := time.Now().Add(time.Minute); slices.ContainsFunc(left(t, db), pending); {
+		if time.Now().After(deadline) {
+			t.Fatal("jobs are stuck")
+		}
+		time.Sleep(50 * time.Millisecond)
+		if killed < kills {
+			kill(running[0])
+			running = append(running[1:], start())
+			killed++
 		}
 	}
-	t.Logf("%d workers killed", killed)
-	if killed == 0 {
-		t.Error("no worker was killed at work")
+	for _, c := range running {
+		kill(c)
 	}
+	t.Logf("%d workers killed at work", killed)
 
 	text, err := os.ReadFile(trace)
 	if err != nil {
 		t.Fatal(err)
 	}
-	db, err := durus.Open(path, &durus.Options{ReadOnly: true})
-	if err != nil {
-		t.Fatal(err)
+	for i := range count {
+		if began(text, strconv.Itoa(i)) == 0 {
+			t.Errorf("job %d was never begun", i)
+		}
 	}
-	defer db.Close()
-	if err := db.View(t.Context(), func(tx *durus.Tx) error {
-		q := durus.Must(queue.Load(tx))
-		if n := durus.Must(q.Tickets.Len(tx)); n != 0 {
-			t.Errorf("%d jobs are stuck", n)
+	dead := left(t, db)
+	for _, j := range dead {
+		if number := j.Command[3]; !strings.HasSuffix(number, "2") || j.Begun != 2 {
+			t.Errorf("job %s is dead, it was begun %d times: %s", number, j.Begun, j.Report)
 		}
-		finished := map[string]int{}
-		for _, j := range durus.Each(tx, q.Done.All(tx)) {
-			finished[j.Command[3]]++
-			if began(text, j.Command[3]) == 0 {
-				t.Errorf("job %s is done, and has never begun", j.Command[3])
-			}
-		}
-		for _, j := range durus.Each(tx, q.Dead.All(tx)) {
-			number := j.Command[3]
-			if !strings.HasSuffix(number, "2") || j.Attempts != 2 {
-				t.Errorf("job %s is dead after %d attempts: %s", number, j.Attempts, j.Failure)
-			}
-			finished[number]++
-		}
-		for i := range count {
-			if n := finished[strconv.Itoa(i)]; n != 1 {
-				t.Errorf("job %d is finished %d times", i, n)
-			}
-		}
-		return nil
-	}); err != nil {
-		t.Fatal(err)
 	}
-}
-
-func must(t *testing.T, args ...string) string {
-	t.Helper()
-	var out bytes.Buffer
-	if err := run(t.Context(), args, &out); err != nil {
-		t.Fatalf("%v: %v", args, err)
+	if killed == 0 || len(dead) != hopeless {
+		t.Errorf("%d workers were killed, and %d jobs are dead, of %d that fail always", killed, len(dead), hopeless)
 	}
-	return out.String()
 }
 
 // A worker that is too late may not say what becomes of its job.
 func TestLostLease(t *testing.T) {
-	db, err := durus.OpenMemory(nil)
-	if err != nil {
+	db := open(t, filepath.Join(t.TempDir(), "jobs.durus"))
+	if err := add(t.Context(), db, []string{"x"}, 2); err != nil {
 		t.Fatal(err)
 	}
-	defer db.Close()
-	if err := add(t.Context(), db, []string{"x"}, 2, time.Now()); err != nil {
-		t.Fatal(err)
-	}
-	slow, err := claim(t.Context(), db, "slow", time.Millisecond)
+	slow, err := claim(t.Context(), db, time.Millisecond)
 	if err != nil || slow == nil {
 		t.Fatal(slow, err)
 	}
 	time.Sleep(2 * time.Millisecond)
-	quick, err := claim(t.Context(), db, "quick", time.Minute)
+	quick, err := claim(t.Context(), db, time.Minute)
 	if err != nil || quick == nil {
 		t.Fatal(quick, err)
 	}
-	if other, err := claim(t.Context(), db, "third", time.Minute); err != nil || other != nil {
+	if other, err := claim(t.Context(), db, time.Minute); err != nil || other != nil {
 		t.Errorf("a leased job was leased: %v, %v", other, err)
 	}
-	if err := settle(t.Context(), db, slow, nil, time.Second); !errors.Is(err, errLeaseLost) {
-		t.Errorf("the slow one reports: %v", err)
-	}
-	for i, want := range []error{nil, errLeaseLost} {
-		if err := settle(t.Context(), db, quick, nil, time.Second); !errors.Is(err, want) {
-			t.Errorf("report %d of the quick one: %v, want %v", i+1, err, want)
+	for _, failure := range []error{nil, errors.New("too slow")} {
+		if err := settle(t.Context(), db, slow, failure); err != nil {
+			t.Fatal(err)
 		}
 	}
-	if text, err := status(t.Context(), db); err != nil || text != "0 due, 0 running, 0 later, 1 done, 0 dead\n" {
-		t.Errorf("%v: %s", err, text)
+	if jobs := left(t, db); len(jobs) != 1 || !jobs[0].Due.Equal(quick.Due) || jobs[0].Begun != 2 {
+		t.Errorf("the slow one was heard: %+v", jobs)
+	}
+	for range 2 { // the second report is about a job that is gone
+		if err := settle(t.Context(), db, quick, nil); err != nil {
+			t.Fatal(err)
+		}
+		if jobs := left(t, db); len(jobs) != 0 {
+			t.Errorf("the quick one was not heard: %+v", jobs)
+		}
 	}
 }
 
-// Who kills all its workers is put aside at last.
-func TestPoison(t *testing.T) {
-	db, err := durus.OpenMemory(nil)
-	if err != nil {
+// What fails is tried again, later each time, and is dead in the end.
+func TestRetries(t *testing.T) {
+	db := open(t, filepath.Join(t.TempDir(), "jobs.durus"))
+	if err := add(t.Context(), db, []string{"x"}, 2); err != nil {
 		t.Fatal(err)
 	}
-	defer db.Close()
-	if err := add(t.Context(), db, []string{"poison"}, 2, time.Now()); err != nil {
+	j, err := claim(t.Context(), db, time.Minute)
+	if err != nil || j == nil {
+		t.Fatal(j, err)
+	}
+	before := time.Now()
+	if err := settle(t.Context(), db, j, errors.New("no paper")); err != nil {
+		t.Fatal(err)
+	}
+	j = left(t, db)[0]
+	if pause := j.Due.Sub(before); j.Begun != 1 || j.Report != "no paper" || pause < time.Second || pause > 10*time.Second {
+		t.Errorf("after the first failure: %+v, due in %v", j, pause)
+	}
+	time.Sleep(time.Until(j.Due))
+	if j, err = claim(t.Context(), db, time.Minute); err != nil || j == nil {
+		t.Fatal(j, err)
+	}
+	if err := settle(t.Context(), db, j, errors.New("no ink")); err != nil {
+		t.Fatal(err)
+	}
+	if j = left(t, db)[0]; !j.Due.IsZero() || j.Begun != 2 || j.Report != "no ink" {
+		t.Errorf("after the last failure: %+v", j)
+	}
+}
+
+// Who kills all its workers is dead in the end, too.
+func TestPoison(t *testing.T) {
+	db := open(t, filepath.Join(t.TempDir(), "jobs.durus"))
+	if err := add(t.Context(), db, []string{"poison"}, 2); err != nil {
 		t.Fatal(err)
 	}
 	for i, want := range []bool{true, true, false} {
-		l, err := claim(t.Context(), db, "process 7", time.Millisecond)
-		if err != nil || (l != nil) != want {
-			t.Errorf("claim %d: %v, %v", i, l, err)
+		j, err := claim(t.Context(), db, time.Millisecond)
+		if err != nil || (j != nil) != want {
+			t.Errorf("claim %d: %v, %v", i, j, err)
 		}
 		time.Sleep(2 * time.Millisecond)
 	}
-	want := "0 due, 0 running, 0 later, 0 done, 1 dead\ndead after 2 attempts: poison: process 7 has not reported within its lease\n"
-	if text, err := status(t.Context(), db); err != nil || text != want {
-		t.Errorf("%v: %s", err, text)
+	if j := left(t, db)[0]; !j.Due.IsZero() || j.Begun != 2 || j.Report != "nobody has reported yet" {
+		t.Errorf("the poison is %+v", j)
 	}
 }
 
-func TestUsage(t *testing.T) {
-	dir := t.TempDir()
-	if out := must(t); out != usage {
-		t.Errorf("without arguments it prints %q", out)
+// The commands as processes: what is said, and that a mistyped one makes no file.
+func TestCommands(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts processes")
 	}
-	for _, args := range [][]string{{"add"}, {"burn"}, {"status", "x"}, {"status"}, {"add", "-tries", "0", "x"}, {"-x"}} {
-		err := run(t.Context(), append([]string{"-file", filepath.Join(dir, "x.durus")}, args...), io.Discard)
-		if err == nil {
-			t.Errorf("%v is accepted", args)
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "jobs.durus")
+	for _, step := range []struct {
+		args []string
+		want string
+	}{
+		{nil, "use: add PROGRAM"},
+		{[]string{"add"}, "use: add PROGRAM"},
+		{[]string{"burn"}, "use: add PROGRAM"},
+		{[]string{"work", "x"}, "use: add PROGRAM"},
+		{[]string{"-tries", "3", "add", "echo", "-n", "x"}, ""},
+		{[]string{"status"}, `begun 0 of 3 times: ["echo" "-n" "x"]`},
+	} {
+		if _, err := os.Stat(file); strings.HasPrefix(step.want, "use") && !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("there is a file: %v", err)
 		}
-	}
-	if files, err := os.ReadDir(dir); err != nil || len(files) > 0 {
-		t.Errorf("it has made %v, %v", files, err)
+		c := exec.CommandContext(t.Context(), exe, append([]string{"-file", file}, step.args...)...)
+		c.Env = append(os.Environ(), childEnv+"=1")
+		if _, err := c.StdinPipe(); err != nil {
+			t.Fatal(err)
+		}
+		out, err := c.CombinedOutput()
+		if !strings.Contains(string(out), step.want) || (err != nil) != strings.HasPrefix(step.want, "use") {
+			t.Errorf("%v: %v, %s", step.args, err, out)
+		}
 	}
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"time"
@@ -10,117 +9,110 @@ import (
 	"github.com/durusdb/durus/durus"
 )
 
-// Job is an object of its own: workers that run different jobs change different
-// objects, and are in nobody's way.
+// Job is a command to run. When it is due is all that leases and retries need:
+// a job that somebody runs is due again when the lease is over. So there is no
+// sweeper, no heartbeat, and no lock that a killed worker could keep.
 type Job struct {
-	Command  []string
-	Tries    int    // attempts that it gets
-	Attempts int    // that have begun
-	Worker   string // who runs it, or was killed while it did
-	Failure  string // of the last attempt
+	ID      uint64
+	Command []string
+	Due     time.Time // zero: dead, its tries are used up
+	Begun   int       // how often it was
+	Tries   int       // how often it may be
+	Report  string    // of the last time
 }
 
-// Ticket says when a job is to be looked at next: when it is due, or, while it
-// is leased, when the lease is over. So a job whose worker was killed becomes due by
-// itself. Each lease has a ticket of its own, and only who still finds it in the
-// queue may say what becomes of the job.
-type Ticket struct {
-	At  time.Time
-	Job durus.Ref[Job]
-}
-
-// Queue leads to all jobs. It is never edited: what changes are its containers.
+// Queue leads to all jobs. It is never edited: what changes is its table.
 type Queue struct {
-	Tickets durus.Set[Ticket] // in the order of their time
-	Done    durus.List[durus.Ref[Job]]
-	Dead    durus.List[durus.Ref[Job]]
+	Jobs durus.Table[uint64, Job] // by ID
 }
 
 var (
-	_     = durus.Register[Job]("jobs.Job")
+	byDue = durus.NewIndex("due", func(j *Job) time.Time { return j.Due }).
+		Where(func(j *Job) bool { return !j.Due.IsZero() })
+
+	_     = durus.Register[Job]("jobs.Job", durus.Indexes(byDue))
 	_     = durus.Register[Queue]("jobs.Queue")
 	queue = durus.NewRoot[Queue]("queue")
 )
 
-// lease is what a worker knows of the job that it runs.
-type lease struct {
-	ticket  Ticket
-	command []string
-}
-
-var errLeaseLost = errors.New("the lease was over, and somebody else has got the job")
-
-func add(ctx context.Context, db *durus.DB, command []string, tries int, due time.Time) error {
+func add(ctx context.Context, db *durus.DB, command []string, tries int) error {
 	return db.Update(ctx, func(tx *durus.Tx) error {
-		job := durus.Must(durus.Add(tx, &Job{Command: command, Tries: tries}))
-		return durus.Must(queue.Load(tx)).Tickets.Add(tx, Ticket{due, job})
+		j := &Job{ID: rand.Uint64(), Command: command, Due: time.Now(), Tries: tries}
+		_, err := durus.Must(queue.Load(tx)).Jobs.Insert(tx, j.ID, j)
+		return err
 	})
 }
 
-// ripe returns some of the jobs that are due. It looks in a View: a range that
-// an Update has read would conflict with everybody who takes a job out of it.
-func ripe(ctx context.Context, db *durus.DB) ([]Ticket, error) {
-	return durus.Result(ctx, db.View, func(tx *durus.Tx) (due []Ticket, err error) {
-		now := time.Now()
-		for t := range durus.Must(queue.Load(tx)).Tickets.All(tx) {
-			if t.At.After(now) || len(due) == 16 {
+// due returns some of the jobs that are due, the oldest. It looks in a View: a
+// range that an Update has read would conflict with all who take a job out of it.
+func due(ctx context.Context, db *durus.DB) ([]*Job, error) {
+	return durus.Result(ctx, db.View, func(tx *durus.Tx) (jobs []*Job, err error) {
+		refs := byDue.Range(tx, durus.Must(queue.Load(tx)).Jobs, time.Time{}, time.Now())
+		for _, j := range durus.Each(tx, refs) {
+			if jobs = append(jobs, j); len(jobs) == 16 {
 				break
 			}
-			due = append(due, t)
 		}
-		return due, nil
+		return jobs, nil
 	})
 }
 
-// claim leases a job that is due to a worker. It returns nil if there is none.
-func claim(ctx context.Context, db *durus.DB, worker string, d time.Duration) (*lease, error) {
-	due, err := ripe(ctx, db)
-	if err != nil || len(due) == 0 {
+// claim leases a job that is due. It returns nil if there is none. When it is
+// due next is the end of the lease, and tells this lease from all others.
+func claim(ctx context.Context, db *durus.DB, lease time.Duration) (*Job, error) {
+	jobs, err := due(ctx, db)
+	if err != nil || len(jobs) == 0 {
 		return nil, err
 	}
-	t := due[rand.IntN(len(due))] // one of the first, so that not all reach for the same
-	return durus.Result(ctx, db.Update, func(tx *durus.Tx) (*lease, error) {
-		q := durus.Must(queue.Load(tx))
-		if !durus.Must(q.Tickets.Delete(tx, t)) {
+	seen := jobs[rand.IntN(len(jobs))] // so that not all reach for the same
+	return durus.Result(ctx, db.Update, func(tx *durus.Tx) (*Job, error) {
+		j, found := durus.Must2(durus.Must(queue.Load(tx)).Jobs.Edit(tx, seen.ID))
+		if !found || !j.Due.Equal(seen.Due) {
 			return nil, nil // somebody was faster: what a View has shown must be looked at again
 		}
-		j := durus.Must(t.Job.Edit(tx))
-		if j.Worker != "" {
-			j.Failure = j.Worker + " has not reported within its lease"
+		if j.Begun >= j.Tries { // and nobody lived to report of the last time
+			j.Due = time.Time{}
+			return nil, nil
 		}
-		if j.Attempts == j.Tries {
-			return nil, q.Dead.Append(tx, t.Job)
-		}
-		j.Attempts++
-		j.Worker = worker
-		l := &lease{Ticket{time.Now().Add(d), t.Job}, j.Command}
-		return l, q.Tickets.Add(tx, l.ticket)
+		j.Begun++
+		j.Due = time.Now().Add(lease)
+		j.Report = "nobody has reported yet"
+		return j, nil
 	})
 }
 
-// settle says what becomes of a leased job after an attempt: it is done, or
-// tried again after a while that doubles with each attempt, or dead.
-func settle(ctx context.Context, db *durus.DB, l *lease, failure error, backoff time.Duration) error {
+// settle says what becomes of a job that was leased and run: it is done and
+// leaves the queue, or is due again after a while that doubles each time, or dead.
+func settle(ctx context.Context, db *durus.DB, job *Job, failure error) error {
 	return db.Update(ctx, func(tx *durus.Tx) error {
-		q := durus.Must(queue.Load(tx))
-		if !durus.Must(q.Tickets.Delete(tx, l.ticket)) {
-			return errLeaseLost
-		}
-		j := durus.Must(l.ticket.Job.Edit(tx))
-		j.Worker = ""
-		if failure == nil {
-			return q.Done.Append(tx, l.ticket.Job)
-		}
-		j.Failure = fmt.Sprint(failure)
+		jobs := durus.Must(queue.Load(tx)).Jobs
+		j, found := durus.Must2(jobs.Edit(tx, job.ID))
 		switch {
-		case errors.Is(failure, context.Canceled): // the worker has to go: not the job's fault
-			j.Attempts--
-			return q.Tickets.Add(tx, Ticket{time.Now(), l.ticket.Job})
-		case j.Attempts == j.Tries:
-			return q.Dead.Append(tx, l.ticket.Job)
+		case !found || !j.Due.Equal(job.Due):
+			return nil // the lease was over, and somebody else has got the job
+		case failure == nil:
+			durus.Must(jobs.Delete(tx, j.ID))
+			return nil
+		case j.Begun >= j.Tries:
+			j.Due = time.Time{}
 		default:
-			pause := backoff << min(j.Attempts-1, 10)
-			return q.Tickets.Add(tx, Ticket{time.Now().Add(pause), l.ticket.Job})
+			j.Due = time.Now().Add(time.Second << min(j.Begun-1, 10))
 		}
+		j.Report = failure.Error()
+		return nil
+	})
+}
+
+// status prints the jobs that are not done.
+func status(ctx context.Context, db *durus.DB) error {
+	return db.View(ctx, func(tx *durus.Tx) error {
+		for _, j := range durus.Each(tx, durus.Must(queue.Load(tx)).Jobs.All(tx)) {
+			when := "dead"
+			if !j.Due.IsZero() {
+				when = "due " + j.Due.Local().Format(time.TimeOnly)
+			}
+			fmt.Printf("%s, begun %d of %d times: %q: %s\n", when, j.Begun, j.Tries, j.Command, j.Report)
+		}
+		return nil
 	})
 }

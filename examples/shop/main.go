@@ -1,102 +1,88 @@
 // Command shop is a small web shop: a server, any number of them if you like,
-// and a worker beside it that ships orders, restocks the shelves and forgets old
-// carts. They are processes of their own that share one file.
+// and a worker for cron, which are processes of their own on one file.
 //
 //	go run ./examples/shop serve          then open http://localhost:8080
-//	go run ./examples/shop work           in another terminal
+//	go run ./examples/shop work           ships what was ordered, and restocks
 //
-// Two buyers never get the last teapot both, whichever servers they use: the
-// order of the second one runs again, and finds none left. shop.go has no locks
-// for that, and no queries: the worker finds its work by the indexes.
+// Two buyers never get the last teapot both: the second order runs again, and
+// finds none left. shop.go has no locks, and no queries: indexes find the work.
 package main
 
 import (
 	"context"
+	_ "embed"
 	"errors"
 	"flag"
-	"fmt"
-	"io"
+	"html/template"
 	"log"
-	"net"
 	"net/http"
-	"os"
-	"os/signal"
-	"time"
 
 	"github.com/durusdb/durus/durus"
 )
 
-const usage = `usage: shop [-file shop.durus] COMMAND
-
-  serve [-addr localhost:8080]   sell things
-  work [-every 1s]               ship orders, restock, forget old carts
-`
-
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	if err := run(ctx, os.Args[1:], os.Stdout); err != nil {
-		fmt.Fprintln(os.Stderr, "shop:", err)
-		os.Exit(1)
+	file := flag.String("file", "shop.durus", "the database")
+	addr := flag.String("addr", "localhost:8080", "where to listen")
+	flag.Parse()
+	verb := flag.Arg(0)
+	if known := verb == "serve" || verb == "work"; !known || flag.NArg() > 1 {
+		log.Fatal("use: serve, or work; -h tells the flags that go before it")
 	}
-}
-
-func run(ctx context.Context, args []string, out io.Writer) error {
-	flags := flag.NewFlagSet("shop", flag.ContinueOnError)
-	flags.SetOutput(io.Discard) // main prints errors, once
-	file := flags.String("file", "shop.durus", "")
-	addr := flags.String("addr", "localhost:8080", "")
-	every := flags.Duration("every", time.Second, "")
-	err := flags.Parse(args)
-	verb := flags.Arg(0)
-	if err == nil && verb != "" {
-		err = flags.Parse(flags.Args()[1:]) // those behind the command
-	}
-	switch {
-	case errors.Is(err, flag.ErrHelp) || err == nil && verb == "":
-		fmt.Fprint(out, usage)
-		return nil
-	case err != nil:
-		return err
-	case verb != "serve" && verb != "work":
-		return fmt.Errorf("there is no command %q: serve, or work", verb)
-	case flags.NArg() > 0 || *every <= 0:
-		return fmt.Errorf("%s takes nothing but its flags, and -every a time", verb)
-	}
-
 	db, err := durus.Open(*file, nil)
 	if err != nil {
-		return err
+		log.Fatal(err)
 	}
-	defer db.Close()
-	if verb == "serve" {
-		return serve(ctx, db, *addr, out)
+	ctx := context.Background()
+	switch verb {
+	case "serve":
+		if err = furnish(ctx, db); err == nil {
+			log.Print("open http://", *addr)
+			err = http.ListenAndServe(*addr, newHandler(db)) // until Ctrl-C kills it, which does no harm
+		}
+	case "work":
+		err = work(ctx, db)
 	}
-	w := worker{db, log.New(out, "", log.LstdFlags)}
-	return w.loop(ctx, *every)
+	if err = errors.Join(err, db.Close()); err != nil {
+		log.Fatal(err)
+	}
 }
 
-// serve answers until ctx is done, and then the requests that it has.
-func serve(ctx context.Context, db *durus.DB, addr string, out io.Writer) error {
-	if err := furnish(ctx, db); err != nil {
-		return err
+//go:embed page.html
+var html string
+
+var page = template.Must(template.New("page").Parse(html))
+
+func newHandler(db *durus.DB) http.Handler {
+	show := func(w http.ResponseWriter, r *http.Request) {
+		v, err := look(r.Context(), db, r.PathValue("number"))
+		if err == nil {
+			err = page.Execute(w, v)
+		}
+		explain(w, err)
 	}
-	var config net.ListenConfig
-	listener, err := config.Listen(ctx, "tcp", addr)
-	if err != nil {
-		return err
+	order := func(w http.ResponseWriter, r *http.Request) {
+		number, err := buy(r.Context(), db, r.PathValue("product"))
+		if err == nil {
+			http.Redirect(w, r, "/orders/"+number, http.StatusSeeOther) // to reload that does not buy again
+		}
+		explain(w, err)
 	}
-	fmt.Fprintf(out, "open http://%s\n", listener.Addr())
-	server := http.Server{Handler: newHandler(db), ReadHeaderTimeout: 5 * time.Second}
-	stopped := make(chan error)
-	go func() {
-		<-ctx.Done()
-		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-		defer cancel()
-		stopped <- server.Shutdown(grace)
-	}()
-	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-		return err
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", show)
+	mux.HandleFunc("GET /orders/{number}", show)
+	mux.HandleFunc("POST /buy/{product}", order)
+	return http.NewCrossOriginProtection().Handler(mux)
+}
+
+// explain answers with what was in the way, if there was something.
+func explain(w http.ResponseWriter, err error) {
+	switch {
+	case errors.Is(err, errUnknown):
+		http.Error(w, err.Error(), http.StatusNotFound)
+	case errors.Is(err, errSoldOut):
+		http.Error(w, err.Error(), http.StatusConflict)
+	case err != nil:
+		log.Print(err)
+		http.Error(w, "the shop is closed for a moment", http.StatusInternalServerError)
 	}
-	return <-stopped
 }

@@ -1,12 +1,11 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"fmt"
+	"errors"
 	"io"
+	"net"
 	"net/http"
-	"net/http/cookiejar"
 	"net/http/httptest"
 	"os"
 	"os/exec"
@@ -41,12 +40,15 @@ func newServer(t *testing.T, file string) (*httptest.Server, *durus.DB) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if err := furnish(t.Context(), db); err != nil {
+		t.Fatal(err)
+	}
 	server := httptest.NewServer(newHandler(db))
 	t.Cleanup(func() {
 		server.Close()
 		if err := db.View(context.WithoutCancel(t.Context()), func(tx *durus.Tx) error {
 			s := durus.Must(shop.Load(tx))
-			for _, err := range []error{s.Products.Check(tx), s.Orders.Check(tx), s.Sessions.Check(tx)} {
+			for _, err := range []error{s.Products.Check(tx), s.Orders.Check(tx)} {
 				if err != nil {
 					t.Error(err)
 				}
@@ -62,48 +64,32 @@ func newServer(t *testing.T, file string) (*httptest.Server, *durus.DB) {
 	return server, db
 }
 
-// browser visits one server, and keeps its cookie.
-type browser struct {
-	t      *testing.T
-	server string
-	client http.Client
-}
-
-func newBrowser(t *testing.T, server *httptest.Server) *browser {
+// do returns the status, the page, and the path that a request ends at.
+func do(t *testing.T, method, url string) (code int, text, path string) {
 	t.Helper()
-	jar, err := cookiejar.New(nil)
+	request, err := http.NewRequestWithContext(t.Context(), method, url, nil)
 	if err != nil {
-		t.Fatal(err)
+		t.Error(err)
+		return 0, "", ""
 	}
-	return &browser{t, server.URL, http.Client{Jar: jar}}
-}
-
-// do returns the status and the page that it ends at.
-func (b *browser) do(method, path string) (int, string) {
-	b.t.Helper()
-	request, err := http.NewRequestWithContext(b.t.Context(), method, b.server+path, nil)
+	response, err := http.DefaultClient.Do(request)
 	if err != nil {
-		b.t.Error(err)
-		return 0, ""
-	}
-	response, err := b.client.Do(request)
-	if err != nil {
-		b.t.Error(err)
-		return 0, ""
+		t.Error(err)
+		return 0, "", ""
 	}
 	defer response.Body.Close()
-	text, err := io.ReadAll(response.Body)
+	body, err := io.ReadAll(response.Body)
 	if err != nil {
-		b.t.Error(err)
+		t.Error(err)
 	}
-	return response.StatusCode, string(text)
+	return response.StatusCode, string(body), response.Request.URL.Path
 }
 
 // stock is how much there is of a product.
-func stock(t *testing.T, db *durus.DB, article string) int {
+func stock(t *testing.T, db *durus.DB, product string) int {
 	t.Helper()
 	n, err := durus.Result(t.Context(), db.View, func(tx *durus.Tx) (int, error) {
-		p, _, err := durus.Must(shop.Load(tx)).Products.Get(tx, article)
+		p, _, err := durus.Must(shop.Load(tx)).Products.Get(tx, product)
 		if err != nil {
 			return 0, err
 		}
@@ -115,169 +101,176 @@ func stock(t *testing.T, db *durus.DB, article string) int {
 	return n
 }
 
-// D1: more buyers than teapots, at two servers at the same time. Each teapot is
-// sold once. Then a worker, which is another process, ships them and restocks.
-func TestLastTeapots(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "shop.durus")
-	one, db := newServer(t, file)
-	other, _ := newServer(t, file)
-	if err := furnish(t.Context(), db); err != nil {
-		t.Fatal(err)
-	}
-	teapots, cups := stock(t, db, "pot"), stock(t, db, "cup")
-
-	var buyers []*browser
-	var wait sync.WaitGroup
-	outcome := make([]int, 2*teapots+3)
-	for i := range outcome {
-		server := one
-		if i%2 == 1 {
-			server = other
-		}
-		b := newBrowser(t, server)
-		buyers = append(buyers, b)
-		wait.Go(func() {
-			b.do("POST", "/cart/cup")
-			b.do("POST", "/cart/pot")
-			code, text := b.do("POST", "/order")
-			outcome[i] = code
-			if code == http.StatusConflict && !strings.Contains(text, "Teapot: there are only 0 left.") {
-				t.Errorf("buyer %d is told\n%s", i, text)
-			}
-		})
-	}
-	wait.Wait()
-	var happy []*browser
-	for i, code := range outcome {
-		switch code {
-		case http.StatusOK:
-			happy = append(happy, buyers[i])
-		case http.StatusConflict:
-		default:
-			t.Errorf("buyer %d gets %d", i, code)
-		}
-	}
-	if len(happy) != teapots || stock(t, db, "pot") != 0 || stock(t, db, "cup") != cups-teapots {
-		t.Errorf("%d have one of %d teapots, %d are left, and %d of %d cups",
-			len(happy), teapots, stock(t, db, "pot"), stock(t, db, "cup"), cups)
-	}
-
-	if testing.Short() {
-		t.Skip("starts a process")
-	}
+// command is the program in a process of its own, which ends with the test.
+func command(t *testing.T, file string, args ...string) *exec.Cmd {
+	t.Helper()
 	exe, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := exec.CommandContext(t.Context(), exe, "-file", file, "work", "-every", "10ms")
-	w.Env = append(os.Environ(), childEnv+"=1")
-	letters := &bytes.Buffer{}
-	w.Stdout = letters
-	if _, err := w.StdinPipe(); err != nil {
+	c := exec.CommandContext(t.Context(), exe, append([]string{"-file", file}, args...)...)
+	c.Env = append(os.Environ(), childEnv+"=1")
+	c.Stderr = &strings.Builder{}
+	if _, err := c.StdinPipe(); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.Start(); err != nil {
-		t.Fatal(err)
+	return c
+}
+
+func said(c *exec.Cmd) string { return c.Stderr.(*strings.Builder).String() }
+
+// D1: more buyers than teapots, at two servers at the same time. Each teapot is
+// sold once. Then two workers at the same time, which are processes of their own,
+// ship each of them once, and restock.
+func TestLastTeapots(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "shop.durus")
+	one, db := newServer(t, file)
+	other, _ := newServer(t, file)
+	teapots := stock(t, db, "pot")
+	type outcome struct {
+		code       int
+		text, path string
 	}
-	for _, b := range happy {
-		for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-			if _, text := b.do("GET", "/"); strings.Contains(text, "on its way") {
-				break
-			} else if time.Now().After(deadline) {
-				t.Fatalf("the order is not shipped:\n%s", text)
-			}
+	outcomes := make([]outcome, 2*teapots+3)
+	var wait sync.WaitGroup
+	for i := range outcomes {
+		server := one
+		if i%2 == 1 {
+			server = other
+		}
+		wait.Go(func() {
+			code, text, path := do(t, "POST", server.URL+"/buy/pot")
+			outcomes[i] = outcome{code, text, path}
+		})
+	}
+	wait.Wait()
+	orders := map[string]bool{}
+	for i, o := range outcomes {
+		switch {
+		case o.code == http.StatusOK && strings.Contains(o.text, "being packed"):
+			orders[o.path] = true
+		case o.code != http.StatusConflict || !strings.Contains(o.text, "the last one"):
+			t.Errorf("buyer %d gets %d and\n%s", i, o.code, o.text)
 		}
 	}
-	for deadline := time.Now().Add(10 * time.Second); stock(t, db, "pot") != delivery; time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("%d teapots, not %d", stock(t, db, "pot"), delivery)
+	if left := stock(t, db, "pot"); teapots == 0 || len(orders) != teapots || left != 0 {
+		t.Errorf("there are %d orders for %d teapots, and %d are left", len(orders), teapots, left)
+	}
+
+	if testing.Short() {
+		t.Skip("starts processes")
+	}
+	workers := []*exec.Cmd{command(t, file, "work"), command(t, file, "work")}
+	for _, w := range workers {
+		if err := w.Start(); err != nil {
+			t.Fatal(err)
 		}
 	}
-	if err := w.Process.Kill(); err != nil {
-		t.Fatal(err)
+	letters := ""
+	for _, w := range workers {
+		if err := w.Wait(); err != nil {
+			t.Errorf("a worker: %v, %s", err, said(w))
+		}
+		letters += said(w)
 	}
-	_ = w.Wait()
-	if n := strings.Count(letters.String(), "is on its way"); n > teapots {
-		t.Errorf("%d letters about %d orders", n, teapots)
+	for path := range orders {
+		number := strings.TrimPrefix(path, "/orders/")
+		if n := strings.Count(letters, number); n != 1 {
+			t.Errorf("%d letters about order %s", n, number)
+		}
+		if code, text, _ := do(t, "GET", other.URL+path); code != http.StatusOK || !strings.Contains(text, "on its way since") {
+			t.Errorf("order %s: %d, %s", number, code, text)
+		}
+	}
+	if left := stock(t, db, "pot"); left != 12 {
+		t.Errorf("%d teapots were delivered", left)
 	}
 }
 
-func TestCart(t *testing.T) {
-	server, db := newServer(t, filepath.Join(t.TempDir(), "shop.durus"))
-	if err := furnish(t.Context(), db); err != nil {
+// A server that is killed has lost nothing that it has confirmed.
+func TestKilledServer(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts processes")
+	}
+	var config net.ListenConfig
+	listener, err := config.Listen(t.Context(), "tcp", "localhost:0")
+	if err != nil {
 		t.Fatal(err)
 	}
-	b := newBrowser(t, server)
+	addr := listener.Addr().String() // free, when it is closed
+	if err := listener.Close(); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "shop.durus")
+	server := command(t, file, "-addr", addr, "serve")
+	if err := server.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		var dialer net.Dialer
+		c, err := dialer.DialContext(t.Context(), "tcp", addr)
+		if err == nil {
+			err = c.Close()
+		}
+		if err == nil {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal(err)
+		}
+	}
+	code, text, path := do(t, "POST", "http://"+addr+"/buy/cup")
+	if code != http.StatusOK || !strings.Contains(text, "Your Tea cup for 9 € is") {
+		t.Errorf("%d, %s", code, text)
+	}
+	if err := server.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = server.Wait()
+	next, db := newServer(t, file)
+	if code, text, _ := do(t, "GET", next.URL+path); code != http.StatusOK || !strings.Contains(text, "being packed") {
+		t.Errorf("%d, %s", code, text)
+	}
+	if left := stock(t, db, "cup"); left != 23 {
+		t.Errorf("%d cups are left", left)
+	}
+}
+
+func TestPages(t *testing.T) {
+	server, _ := newServer(t, filepath.Join(t.TempDir(), "shop.durus"))
 	for i, step := range []struct {
 		method, path string
 		code         int
 		want         string
 	}{
 		{"GET", "/", http.StatusOK, "24 left"},
-		{"POST", "/order", http.StatusConflict, "Your cart is empty."},
-		{"POST", "/cart/cup", http.StatusOK, "Order for 9.00 €"},
-		{"POST", "/cart/cup", http.StatusOK, "Order for 18.00 €"},
-		{"POST", "/cart/tea", http.StatusOK, "Order for 24.90 €"},
-		{"POST", "/cart/cup?take=out", http.StatusOK, "Order for 15.90 €"},
-		{"POST", "/cart/tank", http.StatusConflict, "We do not sell this."},
-		{"POST", "/order", http.StatusOK, "1 × Tea cup<br>1 × Assam"},
+		{"POST", "/buy/cup", http.StatusOK, "Your Tea cup for 9 € is"},
 		{"GET", "/", http.StatusOK, "23 left"},
-		{"POST", "/order", http.StatusConflict, "Your cart is empty."},
-		{"GET", "/order", http.StatusMethodNotAllowed, ""},
+		{"POST", "/buy/tank", http.StatusNotFound, "there is no such thing here"},
+		{"GET", "/orders/7", http.StatusNotFound, "there is no such thing here"},
+		{"GET", "/buy/cup", http.StatusMethodNotAllowed, ""},
 	} {
-		if code, text := b.do(step.method, step.path); code != step.code || !strings.Contains(text, step.want) {
+		if code, text, _ := do(t, step.method, server.URL+step.path); code != step.code || !strings.Contains(text, step.want) {
 			t.Errorf("step %d, %s %s: %d, want %q in\n%s", i, step.method, step.path, code, step.want, text)
 		}
 	}
-	if _, text := newBrowser(t, server).do("GET", "/"); strings.Contains(text, "Your orders") {
-		t.Error("a stranger sees orders")
-	}
-}
-
-// Carts that nobody comes back for are dropped, and others kept.
-func TestForget(t *testing.T) {
-	_, db := newServer(t, filepath.Join(t.TempDir(), "shop.durus"))
-	var left []string
-	if err := db.Update(t.Context(), func(tx *durus.Tx) error {
-		left = nil
-		s := durus.Must(shop.Load(tx))
-		for cookie, age := range map[string]time.Duration{"old": cartsLive + time.Minute, "new": time.Minute} {
-			durus.Must(s.Sessions.Insert(tx, cookie, &Session{Used: time.Now().Add(-age)}))
-		}
-		if err := (worker{}).forget(tx, s); err != nil {
-			return err
-		}
-		for cookie := range s.Sessions.All(tx) {
-			left = append(left, cookie)
-		}
-		return nil
-	}); err != nil {
-		t.Fatal(err)
-	}
-	if fmt.Sprint(left) != "[new]" {
-		t.Errorf("the sessions %v are left", left)
+	if _, text, _ := do(t, "GET", server.URL); strings.Contains(text, "being packed") {
+		t.Error("a stranger sees an order")
 	}
 }
 
 func TestUsage(t *testing.T) {
-	dir := t.TempDir()
-	var out bytes.Buffer
-	if err := run(t.Context(), nil, &out); err != nil || out.String() != usage {
-		t.Errorf("without arguments: %v, %q", err, &out)
+	if testing.Short() {
+		t.Skip("starts processes")
 	}
-	for want, args := range map[string][]string{
-		`no command "burn"`:   {"burn"},
-		"takes nothing but":   {"serve", "x"},
-		"and -every a time":   {"work", "-every", "0"},
-		"flag provided":       {"-x"},
-		"invalid value \"x\"": {"work", "-every", "x"},
-	} {
-		err := run(t.Context(), append([]string{"-file", filepath.Join(dir, "x.durus")}, args...), io.Discard)
-		if err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%v: %v, want %q", args, err, want)
+	file := filepath.Join(t.TempDir(), "shop.durus")
+	for _, args := range [][]string{nil, {"burn"}, {"serve", "x"}, {"work", "x"}} {
+		c := command(t, file, args...)
+		if err := c.Run(); err == nil || !strings.Contains(said(c), "use: serve, or work") {
+			t.Errorf("%v: %v, %s", args, err, said(c))
 		}
 	}
-	if files, err := os.ReadDir(dir); err != nil || len(files) > 0 {
-		t.Errorf("it has made %v, %v", files, err)
+	if _, err := os.Stat(file); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a mistyped command has made a file: %v", err)
 	}
 }

@@ -2,48 +2,61 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"time"
 
 	"github.com/durusdb/durus/durus"
+	"github.com/durusdb/durus/pack"
 )
 
-// cache remembers what was expensive to get, for all processes that have the
-// file open. Any number of goroutines may use it.
+// Entry is a body, or the claim of who fetches one. Either is good until it expires.
+type Entry struct {
+	Key     string
+	Claim   string // of whom; empty: the body is there
+	Body    []byte
+	Expires time.Time
+}
+
+// Cache leads to all entries. It is never edited: what changes is its table.
+type Cache struct {
+	Entries durus.Table[string, Entry] // by key
+}
+
+var (
+	byExpiry = durus.NewIndex("expiry", func(e *Entry) time.Time { return e.Expires })
+	_        = durus.Register[Entry]("webcache.Entry", durus.Indexes(byExpiry))
+	_        = durus.Register[Cache]("webcache.Cache")
+	root     = durus.NewRoot[Cache]("cache")
+)
+
+// cache is for all processes that have the file open, and all their goroutines.
 type cache struct {
 	db    *durus.DB
 	ttl   time.Duration // how long a body is good
-	lease time.Duration // longest time to compute one
-	limit int64         // of all bodies together, in bytes
+	lease time.Duration // longest time to get one
+	fetch func(ctx context.Context, key string) ([]byte, error)
 }
 
-// Get returns the body of a key, and whether it was there. If it was not, one
-// caller of all processes computes it, and the others wait. The body is shared:
-// it must not be written. An error of compute is not remembered: whoever is
-// next tries again.
-func (c *cache) Get(ctx context.Context, key string, compute func(context.Context) ([]byte, error)) (body []byte, hit bool, err error) {
+// get returns the body of a key. If it is not there, one caller of all processes
+// fetches it and the others wait. The body is shared: it must not be written. An
+// error of fetch is not remembered: whoever is next tries again.
+func (c *cache) get(ctx context.Context, key string) ([]byte, error) {
+	me := rand.Text()
 	for {
 		e, err := c.look(ctx, key)
+		if err == nil && e == nil {
+			e, err = c.claim(ctx, key, me)
+		}
 		switch {
 		case err != nil:
-			return nil, false, err
-		case e != nil && e.Filled:
-			return e.Body, true, nil
-		case e == nil:
-			claim, err := c.claim(ctx, key)
-			if err != nil {
-				return nil, false, err
-			}
-			if !claim.IsNil() {
-				body, err := c.fill(ctx, key, claim, compute)
-				return body, false, err
-			}
+			return nil, err
+		case e.Claim == "":
+			return e.Body, nil
+		case e.Claim == me:
+			return c.fill(ctx, key, me)
 		}
-		select { // somebody is at it
-		case <-ctx.Done():
-			return nil, false, ctx.Err()
-		case <-time.After(5 * time.Millisecond):
-		}
+		time.Sleep(5 * time.Millisecond) // somebody is at it
 	}
 }
 
@@ -51,42 +64,63 @@ func (c *cache) Get(ctx context.Context, key string, compute func(context.Contex
 // are a View: no lock, no conflict, and after the first time no read either.
 func (c *cache) look(ctx context.Context, key string) (*Entry, error) {
 	return durus.Result(ctx, c.db.View, func(tx *durus.Tx) (*Entry, error) {
-		return durus.Must(pages.Load(tx)).good(tx, key)
-	})
-}
-
-// claim makes it this caller's task to compute the body of a key. The reference
-// is nil if somebody else was faster.
-func (c *cache) claim(ctx context.Context, key string) (durus.Ref[Entry], error) {
-	return durus.Result(ctx, c.db.Update, func(tx *durus.Tx) (durus.Ref[Entry], error) {
-		p := durus.Must(pages.Load(tx))
-		if durus.Must(p.good(tx, key)) != nil {
-			return durus.Ref[Entry]{}, nil
+		e, found := durus.Must2(durus.Must(root.Load(tx)).Entries.Get(tx, key))
+		if !found || e.Expires.Before(time.Now()) {
+			return nil, nil
 		}
-		return p.put(tx, key, &Entry{Expires: time.Now().Add(c.lease)})
+		return e, nil
 	})
 }
 
-// fill computes what was claimed and puts it in the claim's place.
-func (c *cache) fill(ctx context.Context, key string, claim durus.Ref[Entry], compute func(context.Context) ([]byte, error)) ([]byte, error) {
+// claim makes an entry that says who fetches the body of a key, or returns the
+// one that is there if somebody was faster.
+func (c *cache) claim(ctx context.Context, key, me string) (*Entry, error) {
+	return durus.Result(ctx, c.db.Update, func(tx *durus.Tx) (*Entry, error) {
+		entries := durus.Must(root.Load(tx)).Entries
+		e, found := durus.Must2(entries.Edit(tx, key))
+		if !found {
+			e = &Entry{Key: key}
+			durus.Must(entries.Insert(tx, key, e))
+		}
+		if e.Expires.Before(time.Now()) {
+			e.Claim, e.Body, e.Expires = me, nil, time.Now().Add(c.lease)
+		}
+		return e, nil
+	})
+}
+
+// fill fetches what was claimed, outside of transactions since that takes its
+// time, and puts it in the claim's place.
+func (c *cache) fill(ctx context.Context, key, me string) ([]byte, error) {
 	leased, cancel := context.WithTimeout(ctx, c.lease)
 	defer cancel()
-	body, failure := compute(leased) // outside of transactions: it may take its time
+	body, failure := c.fetch(leased, key)
 	err := c.db.Update(context.WithoutCancel(ctx), func(tx *durus.Tx) error {
-		p := durus.Must(pages.Load(tx))
-		now, _, err := p.Entries.Get(tx, key)
+		entries := durus.Must(root.Load(tx)).Entries
+		e, found := durus.Must2(entries.Edit(tx, key))
 		switch {
-		case err != nil || now != claim:
-			return err // the lease was over, and somebody else is at it
+		case !found || e.Claim != me: // the lease was over, and somebody else is at it
 		case failure != nil:
-			return p.drop(tx, key)
+			durus.Must(entries.Delete(tx, key))
 		default:
-			_, err := p.put(tx, key, &Entry{Body: body, Filled: true, Expires: time.Now().Add(c.ttl)})
-			return err
+			e.Claim, e.Body, e.Expires = "", body, time.Now().Add(c.ttl)
 		}
+		return nil
 	})
-	if err = errors.Join(failure, err); err != nil {
-		return nil, err
+	return body, errors.Join(failure, err)
+}
+
+// sweep removes what has expired, and packs the file. Other processes go on meanwhile.
+func (c *cache) sweep(ctx context.Context) error {
+	err := c.db.Update(ctx, func(tx *durus.Tx) error {
+		entries := durus.Must(root.Load(tx)).Entries
+		for _, e := range durus.Each(tx, byExpiry.Before(tx, entries, time.Now())) {
+			durus.Must(entries.Delete(tx, e.Key)) // a loop may delete where it is
+		}
+		return nil
+	})
+	if err == nil {
+		_, err = c.db.Pack(ctx, pack.Options{})
 	}
-	return body, c.sweep(ctx)
+	return err
 }

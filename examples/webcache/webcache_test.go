@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -30,14 +29,14 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// get is a process that gets a page.
-func get(t *testing.T, file string, args ...string) *exec.Cmd {
+// command is the program in a process of its own.
+func command(t *testing.T, file string, args ...string) *exec.Cmd {
 	t.Helper()
 	exe, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := exec.CommandContext(t.Context(), exe, append([]string{"-file", file, "get"}, args...)...)
+	c := exec.CommandContext(t.Context(), exe, append([]string{"-file", file}, args...)...)
 	c.Env = append(os.Environ(), childEnv+"=1")
 	c.Stdout = &bytes.Buffer{}
 	return c
@@ -45,10 +44,10 @@ func get(t *testing.T, file string, args ...string) *exec.Cmd {
 
 func printed(c *exec.Cmd) string { return c.Stdout.(*bytes.Buffer).String() }
 
-// newCache opens a cache with bodies that live long, on the file at path.
-func newCache(t testing.TB, path string, sync durus.SyncPolicy) *cache {
+// newCache opens a cache with bodies that live long, on a new file.
+func newCache(t testing.TB, sync durus.SyncPolicy, fetch func(context.Context, string) ([]byte, error)) *cache {
 	t.Helper()
-	db, err := durus.Open(path, &durus.Options{Sync: sync})
+	db, err := durus.Open(filepath.Join(t.TempDir(), "cache.durus"), &durus.Options{Sync: sync})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,34 +56,24 @@ func newCache(t testing.TB, path string, sync durus.SyncPolicy) *cache {
 			t.Error(err)
 		}
 	})
-	return &cache{db: db, ttl: time.Hour, lease: time.Minute, limit: 1 << 20}
+	return &cache{db, time.Hour, time.Minute, fetch}
 }
 
-// check compares the trees and the sum with the entries.
-func (c *cache) check(t *testing.T) (entries int, size int64) {
+// keys are what is in the cache, whose index must be right.
+func (c *cache) keys(t *testing.T) string {
 	t.Helper()
-	err := c.db.View(t.Context(), func(tx *durus.Tx) error {
-		p := durus.Must(pages.Load(tx))
-		entries, size = 0, 0
-		for key, e := range durus.Each(tx, p.Entries.All(tx)) {
-			entries++
-			size += int64(len(e.Body))
-			if n, found, err := p.Expiry.Get(tx, Expiry{e.Expires, key}); err != nil || !found || n != int64(len(e.Body)) {
-				t.Errorf("%s expires with %d bytes, %v, %v", key, n, found, err)
-			}
+	keys, err := durus.Result(t.Context(), c.db.View, func(tx *durus.Tx) (string, error) {
+		entries := durus.Must(root.Load(tx)).Entries
+		var keys []string
+		for key := range entries.All(tx) {
+			keys = append(keys, key)
 		}
-		if n := durus.Must(p.Expiry.Len(tx)); n != entries {
-			t.Errorf("%d entries are to expire, and there are %d", n, entries)
-		}
-		if n := durus.Must(p.Size.Value(tx)); n != size {
-			t.Errorf("they count as %d bytes, and are %d", n, size)
-		}
-		return nil
+		return strings.Join(keys, " "), entries.Check(tx)
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return entries, size
+	return keys
 }
 
 // D1: processes that want the same page at the same time fetch it once.
@@ -101,14 +90,14 @@ func TestFetchedOnce(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "cache.durus")
 	var gets []*exec.Cmd
 	for range 4 {
-		c := get(t, path, server.URL, server.URL)
+		c := command(t, path, "get", server.URL)
 		if err := c.Start(); err != nil {
 			t.Fatal(err)
 		}
 		gets = append(gets, c)
 	}
 	for _, c := range gets {
-		if err := c.Wait(); err != nil || printed(c) != "page 1\npage 1\n" {
+		if err := c.Wait(); err != nil || printed(c) != "page 1\n" {
 			t.Errorf("%v: %q", err, printed(c))
 		}
 	}
@@ -134,7 +123,7 @@ func TestKilled(t *testing.T) {
 	defer server.Close()
 	defer close(release)
 	path := filepath.Join(t.TempDir(), "cache.durus")
-	first := get(t, path, "-lease", "1s", server.URL)
+	first := command(t, path, "-lease", "1s", "get", server.URL)
 	if err := first.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -143,130 +132,166 @@ func TestKilled(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = first.Wait()
-	second := get(t, path, server.URL)
+	second := command(t, path, "get", server.URL)
 	if err := second.Run(); err != nil || printed(second) != "page" {
 		t.Errorf("%v: %q", err, printed(second))
 	}
 }
 
 func TestGet(t *testing.T) {
-	c := newCache(t, filepath.Join(t.TempDir(), "cache.durus"), durus.SyncNever)
-	failure := errors.New("no route")
+	var failure error
 	n := 0
+	c := newCache(t, durus.SyncNever, func(context.Context, string) ([]byte, error) {
+		n++
+		return fmt.Appendf(nil, "body %d", n), failure
+	})
+	noRoute := errors.New("no route")
 	for i, step := range []struct {
 		key  string
 		ttl  time.Duration
 		err  error
-		hit  bool
 		want string
 	}{
-		{key: "a", ttl: time.Hour, err: failure},
+		{key: "a", ttl: time.Hour, err: noRoute},
 		{key: "a", ttl: time.Hour, want: "body 2"}, // a failure is not remembered
-		{key: "a", ttl: time.Hour, want: "body 2", hit: true},
+		{key: "a", ttl: time.Hour, want: "body 2"},
 		{key: "b", ttl: time.Nanosecond, want: "body 3"},
-		{key: "b", ttl: time.Hour, want: "body 4"},
+		{key: "b", ttl: time.Hour, want: "body 4"}, // the other has expired
 		{key: "c", ttl: time.Nanosecond, want: "body 5"},
 	} {
-		c.ttl = step.ttl
-		body, hit, err := c.Get(t.Context(), step.key, func(context.Context) ([]byte, error) {
-			n++
-			return fmt.Appendf(nil, "body %d", n), step.err
-		})
-		if !errors.Is(err, step.err) || hit != step.hit || string(body) != step.want {
-			t.Errorf("step %d: %q, %v, %v", i, body, hit, err)
+		c.ttl, failure = step.ttl, step.err
+		body, err := c.get(t.Context(), step.key)
+		if !errors.Is(err, step.err) || step.err == nil && string(body) != step.want {
+			t.Errorf("step %d: %q, %v", i, body, err)
 		}
+		time.Sleep(time.Millisecond)
 	}
-	c.check(t)
-
-	// A computation that outlasts its lease ends, and its claim goes.
-	c.lease = time.Millisecond
-	_, _, err := c.Get(t.Context(), "slow", func(ctx context.Context) ([]byte, error) {
-		<-ctx.Done()
-		return nil, ctx.Err()
-	})
-	if !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("too slow: %v", err)
+	if keys := c.keys(t); keys != "a b c" {
+		t.Errorf("the cache has %q", keys)
 	}
 	if err := c.sweep(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if entries, size := c.check(t); entries != 2 || size != 12 {
-		t.Errorf("%d entries with %d bytes are left of a and b", entries, size)
+	if keys := c.keys(t); keys != "a b" {
+		t.Errorf("%q is left of a and b", keys)
 	}
 }
 
-// Bodies beyond the limit are removed, from the file, too.
-func TestBounded(t *testing.T) {
-	c := newCache(t, filepath.Join(t.TempDir(), "cache.durus"), durus.SyncNever)
+// A fetch that outlasts its lease ends. If another has begun meanwhile, the late
+// one has no say.
+func TestLate(t *testing.T) {
+	c := newCache(t, durus.SyncNever, func(ctx context.Context, _ string) ([]byte, error) {
+		<-ctx.Done()
+		return []byte("late"), nil
+	})
+	c.lease = time.Millisecond
+	for _, me := range []string{"slow", "quick"} {
+		if e, err := c.claim(t.Context(), "key", me); err != nil || e.Claim != me {
+			t.Fatalf("%s has claimed %+v, %v", me, e, err)
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
+	if _, err := c.fill(t.Context(), "key", "slow"); err != nil {
+		t.Fatal(err)
+	}
+	if e, err := c.look(t.Context(), "key"); err != nil || e != nil {
+		t.Errorf("the late one has stored %+v, %v", e, err)
+	}
+	if _, err := c.fill(t.Context(), "key", "quick"); err != nil {
+		t.Fatal(err)
+	}
+	if e, err := c.look(t.Context(), "key"); err != nil || e == nil || string(e.Body) != "late" {
+		t.Errorf("the other one has stored %+v, %v", e, err)
+	}
+}
+
+// Who waits for somebody else's fetch waits no longer than its context.
+func TestImpatient(t *testing.T) {
+	c := newCache(t, durus.SyncNever, nil)
+	if _, err := c.claim(t.Context(), "key", "another process"); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	if body, err := c.get(ctx, "key"); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("it got %q, %v", body, err)
+	}
+}
+
+// What has expired is removed from the file, too.
+func TestSweep(t *testing.T) {
 	page := bytes.Repeat([]byte("x"), 50_000)
-	for i := range 100 {
-		if _, _, err := c.Get(t.Context(), fmt.Sprint(i), func(context.Context) ([]byte, error) { return page, nil }); err != nil {
+	c := newCache(t, durus.SyncNever, func(context.Context, string) ([]byte, error) { return page, nil })
+	for i := range 40 {
+		c.ttl = time.Hour
+		if i >= 2 {
+			c.ttl = time.Nanosecond
+		}
+		if _, err := c.get(t.Context(), fmt.Sprint(i)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if entries, size := c.check(t); entries != 20 || size > c.limit {
-		t.Errorf("%d entries with %d bytes, the limit is %d", entries, size, c.limit)
-	}
-	for key, want := range map[string]bool{"79": false, "80": true} { // what expires first goes first
-		if e, err := c.look(t.Context(), key); err != nil || (e != nil) != want {
-			t.Errorf("%s is there: %v, %v", key, e != nil, err)
-		}
-	}
 	before := c.db.Stats().End
-	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
-	defer cancel()
-	if err := c.keepClean(ctx, 10*time.Millisecond); err != nil {
+	time.Sleep(time.Millisecond)
+	if err := c.sweep(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if after := c.db.Stats().End; before < 5_000_000 || after > 2*c.limit {
-		t.Errorf("the file had %d bytes, and has %d", before, after)
+	if keys, after := c.keys(t), c.db.Stats().End; keys != "0 1" || before < 2_000_000 || after > 200_000 {
+		t.Errorf("the file had %d bytes, and has %d for %q", before, after, keys)
 	}
-	c.check(t)
 }
 
-func TestUsage(t *testing.T) {
-	dir := t.TempDir()
-	var out bytes.Buffer
-	if err := run(t.Context(), nil, &out, io.Discard); err != nil || out.String() != usage {
-		t.Errorf("without arguments: %v, %q", err, &out)
+// The commands as processes: what they say, and that a mistyped one makes no file.
+func TestCommands(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts processes")
 	}
-	for want, args := range map[string][]string{
-		`no command "burn"`: {"burn"},
-		"get takes URLs":    {"get"},
-		"take none":         {"stat", "x"},
-		"must be more than": {"-limit", "0", "stat"},
-		"flag provided":     {"-x"},
-		"no such file":      {"stat"},
+	server := httptest.NewServer(http.NotFoundHandler())
+	defer server.Close()
+	path := filepath.Join(t.TempDir(), "cache.durus")
+	for _, step := range []struct {
+		args []string
+		want string // of an error; empty: there is none
+	}{
+		{nil, "use: get URL"},
+		{[]string{"get"}, "use: get URL"},
+		{[]string{"burn"}, "use: get URL"},
+		{[]string{"sweep", "x"}, "use: get URL"},
+		{[]string{"get", server.URL}, "answers 404"},
+		{[]string{"get", "gopher://x"}, "unsupported protocol scheme"},
+		{[]string{"sweep"}, ""},
 	} {
-		err := run(t.Context(), append([]string{"-file", filepath.Join(dir, "x.durus")}, args...), io.Discard, io.Discard)
-		if err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%v: %v, want %q", args, err, want)
+		if _, err := os.Stat(path); strings.HasPrefix(step.want, "use") && !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("there is a file: %v", err)
 		}
-	}
-	if files, err := os.ReadDir(dir); err != nil || len(files) > 0 {
-		t.Errorf("it has made %v, %v", files, err)
+		c := command(t, path, step.args...)
+		var notes bytes.Buffer
+		c.Stderr = &notes
+		if err := c.Run(); (err == nil) != (step.want == "") || !strings.Contains(notes.String(), step.want) {
+			t.Errorf("%v: %v, %s; want %q", step.args, err, &notes, step.want)
+		}
 	}
 }
 
 // BenchmarkGet tells what the choice of Options.Sync is about.
 func BenchmarkGet(b *testing.B) {
+	page := bytes.Repeat([]byte("x"), 1000)
+	fetch := func(context.Context, string) ([]byte, error) { return page, nil }
 	for _, policy := range []struct {
 		name string
 		sync durus.SyncPolicy
 	}{{"always", durus.SyncAlways}, {"interval", durus.SyncInterval}, {"never", durus.SyncNever}} {
-		c := newCache(b, filepath.Join(b.TempDir(), "cache.durus"), policy.sync)
-		page := bytes.Repeat([]byte("x"), 1000)
-		compute := func(context.Context) ([]byte, error) { return page, nil }
+		c := newCache(b, policy.sync, fetch)
 		b.Run("fill/"+policy.name, func(b *testing.B) {
 			for i := range b.N {
-				if _, _, err := c.Get(b.Context(), fmt.Sprint(b.N, i), compute); err != nil {
+				if _, err := c.get(b.Context(), fmt.Sprint(b.N, i)); err != nil {
 					b.Fatal(err)
 				}
 			}
 		})
 		b.Run("hit/"+policy.name, func(b *testing.B) {
 			for b.Loop() {
-				if _, _, err := c.Get(b.Context(), "hit", compute); err != nil {
+				if _, err := c.get(b.Context(), "hit"); err != nil {
 					b.Fatal(err)
 				}
 			}
