@@ -31,7 +31,7 @@ func TestRun(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var out bytes.Buffer
-			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), 4*time.Second)
 			defer cancel()
 			r, err := newRun(ctx, config{workers: 2, readers: 1, accounts: 20, file: path, out: &out, pack: name == "one"})
 			if err != nil {
