@@ -5,6 +5,7 @@ go 1.26.0
 replace github.com/durusdb/durus => ..
 
 require (
+	github.com/PowerDNS/lmdb-go v1.9.3
 	github.com/cockroachdb/pebble/v2 v2.1.7
 	github.com/dgraph-io/badger/v4 v4.9.6
 	github.com/durusdb/durus v0.0.0-00010101000000-000000000000

@@ -11,9 +11,6 @@ func peers() []Contender {
 		{Name: "badger", Open: openBadger},
 		{Name: "pebble", Open: openPebble},
 		{Name: "buntdb", Open: openBunt},
-		{Name: "lmdb", Processes: true, Skip: noLMDB},
+		{Name: "lmdb", Processes: true, Skip: noLMDB, Open: openLMDB},
 	}
 }
-
-// LMDB has no binding here that builds without its header.
-const noLMDB = "liblmdb is not part of this build: no binding is compiled in"

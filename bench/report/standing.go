@@ -31,7 +31,9 @@ func (r *Report) Judge() {
 	}
 	if row := r.find("micro", "unsynced commit of one object"); row != nil {
 		met, text := ahead(row, "pebble")
-		add("unsynced commit: ahead of bbolt, both SQLites, badger, buntdb", met, "%s", text)
+		if text != "" {
+			add("unsynced commit: ahead of bbolt, both SQLites, badger, LMDB, buntdb", met, "%s", text)
+		}
 	}
 	if row := r.find("processes", "4 processes, durable commits, disjoint objects"); row != nil {
 		r.fourProcesses(row, add)
@@ -46,9 +48,11 @@ func (r *Report) Judge() {
 		add("View with an empty body: at most 1 us", c.Median <= 1000, "%.0f ns", c.Median)
 	}
 	if row := r.find("micro", "cold object (page cache warm)"); row != nil {
-		c, b := row.Cell("pread+decode"), row.Cell("bbolt")
+		c := row.Cell("pread+decode")
 		add("cold object: at most 1.3 times pread and decode", 1/c.Ratio <= 1.3, "%.2f times", 1/c.Ratio)
-		add("cold object: ahead of bbolt with msgpack", b.Ratio > 1, "%.2f times as fast", b.Ratio)
+		if b := row.Cell("bbolt"); b != nil {
+			add("cold object: ahead of bbolt with msgpack", b.Ratio > 1, "%.2f times as fast", b.Ratio)
+		}
 	}
 	if row := r.find("growth", "open and first read, 10000000 objects"); row != nil {
 		c, memory := row.Cell("durus"), r.find("growth", "private memory, 10000000 objects").Cell("durus")
@@ -65,7 +69,8 @@ func (r *Report) Judge() {
 	}
 }
 
-// ahead says whether durus is ahead of each peer but one, and by what.
+// ahead says whether durus is ahead of each peer but one, and by what; nothing
+// when there is no peer.
 func ahead(row *measure.Row, but string) (met bool, text string) {
 	met = true
 	var parts []string
@@ -77,6 +82,9 @@ func ahead(row *measure.Row, but string) (met bool, text string) {
 		if c.Name != but && c.Ratio <= 1 {
 			met = false
 		}
+	}
+	if len(parts) == 0 {
+		return false, ""
 	}
 	return met, "times as fast as " + strings.Join(parts, ", ")
 }
