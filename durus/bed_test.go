@@ -157,7 +157,7 @@ func verify(t testing.TB, db *DB) {
 			t.Errorf("verify: object %s: %v", oid, err)
 		}
 		if name, _ := snap.ClassName(rec.Class); isContainerClass(name) && name != collection.ClassNode && name != collection.ClassCounter {
-			c := &core{db: db, snap: snap, gen: db.generation(snap), ctx: context.Background(), tag: db.tag}
+			c := &core{work: new(work), db: db, snap: snap, gen: db.generation(snap), ctx: context.Background(), tag: db.tag}
 			if _, err := collection.Check(c.store(snap, nil), uint64(oid), name); err != nil {
 				t.Errorf("verify: %v", err)
 			}

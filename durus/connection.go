@@ -49,6 +49,7 @@ func (db *DB) Connect(ctx context.Context) (*Connection, error) {
 	}
 	k := &Connection{since: snap.TID()}
 	k.c = core{
+		work:     new(work),
 		db:       db,
 		snap:     snap,
 		gen:      db.generation(snap),

@@ -269,5 +269,7 @@ func (c *core) emptyUnless(stored func(OID) bool) {
 	for _, undo := range c.filled {
 		undo(stored)
 	}
-	c.filled = nil
+	if c.writable {
+		c.filled = nil
+	}
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -38,7 +39,12 @@ func TestMain(m *testing.M) {
 	if spec := os.Getenv(benchChildEnv); spec != "" {
 		os.Exit(benchChild(spec))
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	if !reflect.DeepEqual(&noWork, new(work)) {
+		fmt.Printf("sessions that only read have written: %+v\n", noWork)
+		code = 1
+	}
+	os.Exit(code)
 }
 
 // child moves money between two accounts, one way and back, until its standard

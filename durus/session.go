@@ -41,6 +41,8 @@ type Session interface {
 // In a View's Tx, which goroutines may share, everything but over, stuck and
 // shared is constant. Any other session belongs to one goroutine at a time.
 type core struct {
+	*work // of a session that writes; noWork of one that does not
+
 	db   *DB
 	snap storage.Snapshot
 	gen  *generation // of snap
@@ -57,6 +59,11 @@ type core struct {
 	// hard is the first of them that going back to a savepoint does not undo.
 	hard atomic.Pointer[error]
 
+	shared *sharedCheck // what was handed out, when CheckShared is on
+}
+
+// work is what a session that writes has used and done.
+type work struct {
 	used  map[OID]use // read set and write set; nil until the first use
 	dirty []*edited   // objects of used that were edited or added, in that order
 	ptrs  map[any]OID // pointers of dirty; nil until the first Add
@@ -80,9 +87,11 @@ type core struct {
 
 	relied   map[OID]struct{} // objects that it depends on whatever the isolation; see rely
 	indexing bool             // the function of an index runs, which must not use a session that writes
-
-	shared *sharedCheck // what was handed out, when CheckShared is on
 }
+
+// noWork is all that sessions have done which only read: it stays empty. With a
+// work of its own a View would be twice as large.
+var noWork work
 
 // use is one object that a writable session used: 24 bytes with its key.
 type use struct {

@@ -56,7 +56,7 @@ func TestSpilledRecords(t *testing.T) {
 		s.reach(OID(i+2), 1)
 		s.reach(OID(i+2), 1)
 	}
-	out, err := s.toStore(t.Context(), &core{db: db, gen: db.current.Load()})
+	out, err := s.toStore(t.Context(), &core{work: new(work), db: db, gen: db.current.Load()})
 	if err != nil {
 		t.Fatal(err)
 	}

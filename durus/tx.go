@@ -69,8 +69,20 @@ func (db *DB) begin(ctx context.Context, writable bool, attempt int) (*Tx, error
 
 // newTx makes the transaction of a snapshot.
 func (db *DB) newTx(ctx context.Context, snap storage.Snapshot, writable bool, attempt int) *Tx {
-	tx := &Tx{attempt: attempt}
+	var tx *Tx
+	w := &noWork
+	if writable {
+		both := new(struct {
+			Tx
+			work
+		})
+		tx, w = &both.Tx, &both.work
+	} else {
+		tx = new(Tx)
+	}
+	tx.attempt = attempt
 	tx.c = core{
+		work:     w,
 		db:       db,
 		snap:     snap,
 		gen:      db.generation(snap),

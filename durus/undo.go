@@ -98,7 +98,7 @@ func (db *DB) PlanUndo(ctx context.Context, tids ...TID) ([]Undone, error) {
 		return nil, err
 	}
 	defer tx.end()
-	tx.c.writable, tx.c.quick = true, false // nobody commits it
+	tx.c.work, tx.c.writable, tx.c.quick = new(work), true, false // nobody commits it
 	plan := []Undone{}
 	seen := map[Undone]bool{} // several transactions may have changed one thing
 	err = tx.undo(tids, func(u Undone) {
