@@ -256,14 +256,14 @@ func (a *app) printBackupVerdict(dir string, v *backup.Verdict) {
 	}
 	t := table{header: []string{"RUN", "CHUNKS", "BYTES", "FROM", "UP TO", "TIME"}, right: map[int]bool{0: true, 1: true, 2: true}}
 	for _, r := range v.Runs {
-		to, at := r.To.String(), timeText(r.ToTime)
+		to, at := r.To.String(), a.moment(r.ToTime)
 		switch {
 		case !r.Complete:
 			to, at = "unfinished", ""
 		case r.To == 0:
 			to, at = "nothing", ""
 		}
-		t.add(fmt.Sprint(r.Number), fmt.Sprint(r.Chunks), fmt.Sprint(r.Bytes), r.From.String(), to, at)
+		t.add(fmt.Sprint(r.Number), fmt.Sprint(r.Chunks), shortSize(r.Bytes), r.From.String(), to, at)
 	}
 	a.printTable(&t)
 	if v.OK() {

@@ -102,5 +102,5 @@ func (a *app) fail(err error) int {
 
 // note prints a line for people.
 func (a *app) note(format string, args ...any) {
-	fmt.Fprintf(a.err, "durusctl: %s\n", plain(fmt.Sprintf(format, args...)))
+	fmt.Fprintln(a.err, wrap("durusctl: "+plain(fmt.Sprintf(format, args...)), a.errWidth, 0))
 }

@@ -163,26 +163,24 @@ func transactionOf(tx *storage.Transaction) transactionJSON {
 	return transactionJSON{tx.TID, timeText(tx.Time), tx.User, tx.Description, tx.Ext}
 }
 
-// Columns of the log have a fixed width: it is printed as it is read.
-const logLine = "%-16s  %-27s  %-10s  %-20s  %s"
-
 // printTransaction prints one line of log and tail.
 func (a *app) printTransaction(tx *storage.Transaction, first bool) error {
 	if a.json {
 		return a.printJSON(logJSON{transactionOf(tx), oidStrings(tx.OIDs)})
 	}
+	const user, objects = 2, 3
+	c := a.columns("DESCRIPTION", []int{objects, user},
+		column{title: "TRANSACTION", width: 16}, column{title: "TIME", width: a.momentWidth()}, column{title: "USER", width: 10}, column{title: "OBJECTS", width: 20, least: 10})
 	if first {
-		fmt.Fprintln(a.out, a.bold(fmt.Sprintf(logLine, "TRANSACTION", "TIME", "USER", "OBJECTS", "DESCRIPTION")))
+		fmt.Fprintln(a.out, a.bold(c.header()))
 	}
-	line := fmt.Sprintf(logLine, tx.TID, timeText(tx.Time), plain(tx.User), objectsText(tx.OIDs), plain(tx.Description))
-	_, err := fmt.Fprintln(a.out, strings.TrimRight(line, " "))
+	line := c.line(plain(tx.Description), tx.TID.String(), a.moment(tx.Time), plain(tx.User), objectsText(tx.OIDs, c.widths[objects]))
+	_, err := fmt.Fprintln(a.out, line)
 	return err
 }
 
-// objectsText names as many objects as fit into their column, and counts the
-// others.
-func objectsText(oids []storage.OID) string {
-	const width = 20
+// objectsText names as many objects as fit into a column, and counts the others.
+func objectsText(oids []storage.OID, width int) string {
 	for n := min(len(oids), width/2); n > 0; n-- {
 		s := strings.Join(oidStrings(oids[:n]), ",")
 		if rest := len(oids) - n; rest > 0 {
@@ -192,5 +190,5 @@ func objectsText(oids []storage.OID) string {
 			return s
 		}
 	}
-	return fmt.Sprintf("%d objects", len(oids))
+	return count(uint64(len(oids)), "object")
 }

@@ -51,15 +51,11 @@ func (r reference) String() string {
 }
 
 func (a *app) inspectObject(ctx context.Context, path, target string, q objectQuery) error {
-	v, err := a.view(ctx, path)
+	v, oid, err := a.viewOf(ctx, path, target)
 	if err != nil {
 		return err
 	}
 	defer v.close()
-	oid, err := v.target(target)
-	if err != nil {
-		return err
-	}
 	o, err := v.object(oid, q.revisions)
 	switch {
 	case errors.Is(err, storage.ErrNotFound):
@@ -237,7 +233,7 @@ func (a *app) printObject(ctx context.Context, v *view, o *object, q objectQuery
 	}
 	for i := range o.revisions {
 		r := &o.revisions[i]
-		t.add(r.TID.String(), timeText(r.Time), strconv.FormatInt(int64(r.Position), 10), strconv.FormatInt(r.Size, 10), plain(r.User), plain(r.Description))
+		t.add(r.TID.String(), a.moment(r.Time), strconv.FormatInt(int64(r.Position), 10), shortSize(r.Size), plain(r.User), plain(r.Description))
 	}
 	a.printTable(&t)
 	if o.more {

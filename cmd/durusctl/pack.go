@@ -167,8 +167,8 @@ func (a *app) printPack(r *pack.Report) {
 	if len(r.Classes) > 0 {
 		t := table{header: []string{"CLASS", "KEPT", "BYTES", "DROPPED", "BYTES"}, right: map[int]bool{1: true, 2: true, 3: true, 4: true}}
 		for _, c := range r.Classes {
-			t.add(plain(c.Name), strconv.FormatUint(c.Kept.Objects, 10), strconv.FormatInt(c.Kept.Bytes, 10),
-				strconv.FormatUint(c.Dropped.Objects, 10), strconv.FormatInt(c.Dropped.Bytes, 10))
+			t.add(plain(c.Name), strconv.FormatUint(c.Kept.Objects, 10), shortSize(c.Kept.Bytes),
+				strconv.FormatUint(c.Dropped.Objects, 10), shortSize(c.Dropped.Bytes))
 		}
 		fmt.Fprintln(a.out)
 		a.printTable(&t)

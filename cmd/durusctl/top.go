@@ -184,7 +184,7 @@ func topOf(k *look) topJSON {
 	return j
 }
 
-const topLine = "%-20s %10s %10s %12s %12s %10s %6s"
+const topLine = "%-20s %10s %10s %11s %9s %8s %5s" // 79 columns
 
 // line is for files and pipes.
 func (w *watcher) line(k *look, first bool) {
@@ -273,13 +273,5 @@ func shortSize(n int64) string {
 		return strconv.FormatInt(n, 10) + " B"
 	}
 	s, _, _ := strings.Cut(sizeText(n), " (")
-	return s
-}
-
-// cut shortens text to n runes.
-func cut(s string, n int) string {
-	if r := []rune(s); len(r) > n {
-		return string(r[:n-1]) + "…"
-	}
 	return s
 }
