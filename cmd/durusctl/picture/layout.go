@@ -2,15 +2,17 @@ package picture
 
 import (
 	"cmp"
+	"math"
 	"slices"
 )
 
 // The layout is layered, after Sugiyama, Tagawa and Toda (1981): cards stand in
-// columns by their distance from the first one, so references lead to the next
-// column, within one, or back. Those that lead back over columns bend around the
-// cards between: a bend is a place without a card. The order within a column
-// follows the mean of the neighbors, and so do the heights, which are the nearest
-// ones to it that keep the distances (isotonic regression).
+// columns by their distance from the first one, and high columns are folded into
+// several. References that lead over columns bend around the cards between: a bend is
+// a place without a card. Those that come from one card share their bends, and so do
+// those that lead back to one card. The order within a column follows the mean of the neighbors, and
+// so do the heights, which are the nearest ones to it that keep the distances
+// (isotonic regression).
 
 // vertex is a place in a column: a card or a bend.
 type vertex struct {
@@ -28,7 +30,7 @@ type vertex struct {
 type wire struct {
 	link
 	from  *card
-	bends []*vertex // on the way, for one that leads back
+	bends []*vertex // on the way
 }
 
 // drawing is a graph with places.
@@ -46,12 +48,16 @@ const (
 	gap      = 64.0 // between columns
 	bendSize = 6.0
 	maxBends = 20_000 // beyond, references lead behind the cards
+
+	foldedLeast = 800.0 // high enough for any picture
+	foldStep    = 0.85
 )
 
 // arrange finds a place for everything.
 func arrange(g *Graph) *drawing {
 	d := &drawing{cards: cards(g)}
 	of := d.layers()
+	d.fold()
 	d.connect(of)
 	d.sort()
 	d.place()
@@ -91,9 +97,76 @@ func (d *drawing) add(c *card, column int) *vertex {
 	return v
 }
 
+// fold breaks columns as long as the picture is higher than foldedLeast and does not
+// become wider than it is high. The order of the cards stays.
+func (d *drawing) fold() {
+	limit := 0.0
+	for _, column := range d.columns {
+		limit = max(limit, height(column))
+	}
+	for limit > foldedLeast && d.widthAt(limit*foldStep) <= limit*foldStep {
+		limit *= foldStep
+	}
+	var columns [][]*vertex
+	for _, column := range d.columns {
+		for _, part := range parts(column, limit) {
+			for i, v := range part {
+				v.column, v.order = len(columns), i
+			}
+			columns = append(columns, part)
+		}
+	}
+	d.columns = columns
+}
+
+// widthAt is the width of the picture with columns that are not higher than limit.
+func (d *drawing) widthAt(limit float64) (width float64) {
+	for _, column := range d.columns {
+		for _, part := range parts(column, limit) {
+			widest := 0.0
+			for _, v := range part {
+				widest = max(widest, v.card.w)
+			}
+			width += widest + gap
+		}
+	}
+	return width
+}
+
+// parts cuts a column into as few pieces as can be that are no higher than limit,
+// and makes them of about the same height.
+func parts(column []*vertex, limit float64) (list [][]*vertex) {
+	n := math.Ceil(height(column) / max(limit, 1))
+	share := height(column) / max(n, 1)
+	begin, sum := 0, 0.0
+	for i, v := range column {
+		if sum > 0 && sum+v.h > share+spacing {
+			list = append(list, column[begin:i:i])
+			begin, sum = i, 0
+		}
+		sum += v.h + spacing
+	}
+	return append(list, column[begin:])
+}
+
+func height(column []*vertex) float64 {
+	sum := 0.0
+	for _, v := range column {
+		sum += v.h + spacing
+	}
+	return sum
+}
+
 // connect makes the wires and their bends.
 func (d *drawing) connect(of map[*card]*vertex) {
-	bends := 0
+	type place struct {
+		of     *card // where all references that bend here come from, or lead to
+		column int
+		back   bool
+	}
+	bends := make(map[place]*vertex)
+	joined := make(map[[2]*vertex]bool)
+	bent := 0
 	for _, c := range d.cards {
 		for _, l := range c.links {
 			w := &wire{from: c, link: l}
@@ -102,27 +175,39 @@ func (d *drawing) connect(of map[*card]*vertex) {
 			if to.column == from.column {
 				continue
 			}
-			at := from
-			for col := from.column - 1; col > to.column && bends < maxBends; col-- {
-				bend := d.add(nil, col)
-				bends++
-				join(bend, at)
+			step, at := place{of: c}, from
+			way := 1
+			if to.column < from.column {
+				step, way = place{of: l.to, back: true}, -1
+			}
+			for step.column = from.column + way; step.column != to.column && bent < maxBends; step.column += way {
+				bend := bends[step]
+				if bend == nil {
+					bend = d.add(nil, step.column)
+					bends[step] = bend
+				}
+				if pair := [2]*vertex{at, bend}; !joined[pair] {
+					joined[pair] = true
+					join(at, bend, way)
+				}
 				w.bends = append(w.bends, bend)
 				at = bend
+				bent++
 			}
-			switch to.column - at.column {
-			case 1:
-				join(at, to)
-			case -1:
-				join(to, at)
+			if at.column+way == to.column {
+				join(at, to, way)
 			}
 		}
 	}
 }
 
-func join(before, behind *vertex) {
-	before.behind = append(before.behind, behind)
-	behind.before = append(behind.before, before)
+// join makes neighbors of two vertices; way is 1 if the second is behind the first.
+func join(from, to *vertex, way int) {
+	if way < 0 {
+		from, to = to, from
+	}
+	from.behind = append(from.behind, to)
+	to.before = append(to.before, from)
 }
 
 // sort orders the columns so that few wires cross.
@@ -179,14 +264,7 @@ func (d *drawing) place() {
 			settle(column, func(v *vertex) float64 { return mean(slices.Concat(v.behind, v.before), v.y, middle) })
 		}
 	}
-	top := 0.0
-	for i, column := range d.columns {
-		for j, v := range column {
-			if t := v.y - v.h/2; i+j == 0 || t < top {
-				top = t
-			}
-		}
-	}
+	top := d.level()
 	x := 0.0
 	for _, column := range d.columns {
 		w := 0.0
@@ -203,6 +281,27 @@ func (d *drawing) place() {
 		x += w + gap
 	}
 	d.width += gap / 2 // for what leads around the right side of the last column
+}
+
+// level makes the picture no higher than its highest column has to be, and returns
+// where it begins: what lies above or below moves as little as the distances allow.
+func (d *drawing) level() (top float64) {
+	most := 0.0
+	for _, column := range d.columns {
+		if h := height(column) - spacing; h > most {
+			first, last := column[0], column[len(column)-1]
+			most, top = h, (first.y-first.h/2+last.y+last.h/2-h)/2
+		}
+	}
+	for _, column := range d.columns {
+		above, below := top, top+most-height(column)+spacing // of where each may begin, if all before it touch
+		for _, v := range column {
+			v.y = min(max(v.y, above+v.h/2), below+v.h/2)
+			above += v.h + spacing
+			below += v.h + spacing
+		}
+	}
+	return top
 }
 
 // settle moves the vertices of a column as near to where they want to be as the

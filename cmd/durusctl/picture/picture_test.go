@@ -196,6 +196,34 @@ func TestLayout(t *testing.T) {
 	})
 }
 
+// An object that leads to many others, and they back to it, gives a picture about as
+// wide as it is high, and a small one is left alone.
+func TestFold(t *testing.T) {
+	star := func(n int) *drawing {
+		g := &Graph{Objects: []Object{{ID: "0", Class: "star"}}}
+		for i := range n {
+			id := fmt.Sprint(i + 1)
+			g.Objects[0].Rows = append(g.Objects[0].Rows, Row{Name: id, To: id})
+			g.Objects = append(g.Objects, Object{ID: id, Class: "planet", Rows: []Row{{Name: "Star", To: "0"}, {Name: "Name", Text: "planet " + id}}})
+		}
+		return arrange(g)
+	}
+	if d := star(8); len(d.columns) != 2 {
+		t.Errorf("a small picture has %d columns", len(d.columns))
+	}
+	for _, n := range []int{40, 60, 200, 1000} {
+		d := star(n)
+		if ratio := d.height / d.width; ratio < 0.5 || ratio > 2 {
+			t.Errorf("%d objects take %.0f x %.0f", n, d.width, d.height)
+		}
+		for _, w := range d.wires {
+			if from, to := w.from.x, w.to.x; len(w.bends) == 0 && math.Abs(from-to) > 600 {
+				t.Errorf("a reference over several columns does not bend around their cards")
+			}
+		}
+	}
+}
+
 // A large graph is drawn in a moment, also one that is a chain or a star.
 func TestLargeLayouts(t *testing.T) {
 	const n = 2000

@@ -119,6 +119,11 @@ func (p *painter) wire(w *wire) {
 		}
 		p.curve(x, y, tx, ty)
 	default:
+		for _, b := range w.bends {
+			p.curve(x, y, p.left[b.column], b.y)
+			x, y = p.right[b.column], b.y
+			p.f("H%s", num(x))
+		}
 		p.curve(x, y, tx, ty)
 	}
 	p.f("\"/>\n")
