@@ -95,7 +95,7 @@ func (a *app) backup(ctx context.Context, path, dst string, incremental bool) er
 		if incremental {
 			return fmt.Errorf("%s is no directory: increments need one; create it first, or mount the disk that it is on: %w", dst, fs.ErrNotExist)
 		}
-		return fmt.Errorf("%s is there already: name a new file, or a directory: %w", dst, fs.ErrExist)
+		return explain(fs.ErrExist, dst+" is there already: name a new file, or a directory")
 	}
 	do := backup.Full
 	if incremental {

@@ -199,9 +199,11 @@ func (a *app) printOverview(o *filestorage.Overview) {
 	}
 	f.add("live", sizeText(o.Live))
 	f.add("dead", sizeText(o.Dead))
-	if o.Packed {
+	switch {
+	case o.Damage != nil: // a pack refuses it
+	case o.Packed:
 		f.add("reclaimable", "none: it is packed, and nothing was committed since")
-	} else {
+	default:
 		f.add("reclaimable", "at least "+sizeText(o.Reclaimable)+"; durusctl pack --dry-run tells exactly")
 	}
 	if o.LastTID == 0 {

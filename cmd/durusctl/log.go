@@ -24,7 +24,8 @@ func (a *app) logCommand() *cobra.Command {
 oldest first, or the newest with --reverse. With --json each is one line:
 tid, time, user, description, ext and the oids of the objects that it wrote.
 
-A TIME is 2006-01-02, 2006-01-02T15:04:05Z, or how long ago it was: 90m, 7d.`,
+TIME is 2026-01-02T15:04:05Z, or of here: 2026-01-02 15:04:05 or 2026-01-02, or
+how long ago it was: 90m, 7d.`,
 		Example: `  durusctl log bank.durus --reverse -n 20
   durusctl log bank.durus --since 7d --user ada
   durusctl log bank.durus --from 1767225600000000 --json | jq .description`,
@@ -85,17 +86,15 @@ type timeFlag struct{ time *time.Time }
 func (f timeFlag) String() string { return "" }
 func (f timeFlag) Type() string   { return "TIME" }
 func (f timeFlag) Set(s string) error {
-	for _, layout := range []string{time.DateOnly, time.RFC3339Nano} {
-		if t, err := time.Parse(layout, s); err == nil {
-			*f.time = t
-			return nil
-		}
+	if t, err := parseTime(s, time.Local); err == nil {
+		*f.time = t
+		return nil
 	}
 	if age, err := parseAge(s); err == nil && s != "" {
 		*f.time = time.Now().Add(-age)
 		return nil
 	}
-	return errors.New("not a time: give one such as 2006-01-02, 2006-01-02T15:04:05Z, or an age such as 90m or 7d")
+	return errors.New("not a time: give one such as 2026-01-02, 2026-01-02T15:04:05Z, or an age such as 90m or 7d")
 }
 
 // tidFlag is a flag that takes a transaction id. Nothing, the value from the

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"strconv"
 	"strings"
-	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -74,23 +73,6 @@ func plain(s string) string {
 	}
 	return b.String()
 }
-
-const timeLayout = "2006-01-02T15:04:05.000000Z"
-
-// timeText is the one spelling of times, in JSON and in text: UTC, to the
-// microsecond, as the file has them.
-func timeText(t time.Time) string { return t.UTC().Format(timeLayout) }
-
-// moment is a time in a table. For people seconds will do.
-func (a *app) moment(t time.Time) string {
-	if a.width == 0 {
-		return timeText(t)
-	}
-	return t.UTC().Format("2006-01-02T15:04:05Z")
-}
-
-// momentWidth is that of a column of them.
-func (a *app) momentWidth() int { return len(a.moment(time.Time{})) }
 
 // sizeText is a number of bytes for people.
 func sizeText(n int64) string {
