@@ -18,7 +18,7 @@ func (a *app) packCommand() *cobra.Command {
 	var o pack.Options
 	var rate int64
 	cmd := &cobra.Command{
-		Use:   "pack FILE [--keep AGE] [--keep-from TID] [--dry-run] [--rate MB] [--json]",
+		Use:   "pack FILE [--keep AGE] [--keep-from TID] [--dry-run] [--rate MB]",
 		Short: "Remove what nothing refers to, and old history",
 		Long: `Write a new file without objects that nothing refers to and without states that
 were replaced, and put it in the place of the old one. Other processes read and

@@ -153,17 +153,21 @@ func objectNames(cmd *cobra.Command, path, begun string) []string {
 	if err != nil {
 		return names
 	}
+	low, high := first, first
+	if first == 0 { // nothing was begun
+		low, high = rootOID, storage.MaxOID
+	}
 	// The ids that begin so: 17, 170-179, 1700-1799, ...
-	for low, high := first, first; low <= storage.MaxOID && len(names) < maxCompletions; low, high = low*10, high*10+9 {
-		if first == 0 {
-			low, high = rootOID, storage.MaxOID
-		}
+	for ; low <= storage.MaxOID && len(names) < maxCompletions; low, high = low*10, high*10+9 {
 		for p, err := range v.snap.Objects(low) {
 			if err != nil || p.OID > high || len(names) >= maxCompletions {
 				break
 			}
 			r, _ := v.reference(p.OID)
 			names = append(names, p.OID.String()+"\t"+plain(r.Class))
+		}
+		if first == 0 {
+			break
 		}
 	}
 	return names

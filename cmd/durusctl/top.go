@@ -218,7 +218,7 @@ func (w *watcher) screen(k *look) {
 	}
 	f.add("lock", "held by "+holder)
 	if t := &k.last; t.TID != 0 {
-		f.add("last", strings.TrimSpace(fmt.Sprintf("%s, %s ago  %s %s", t.TID, k.at.Sub(t.Time).Round(time.Millisecond), plain(t.User), plain(t.Description))))
+		f.add("last", strings.TrimSpace(fmt.Sprintf("%s, %s ago  %s %s", t.TID, ageText(k.at.Sub(t.Time)), plain(t.User), plain(t.Description))))
 	}
 	fmt.Fprint(w.out, "\x1b[H\x1b[2J", w.bold(plain(w.st.Path())), "  ", k.at.Format(time.TimeOnly), "\n\n")
 	w.printFacts(f)
@@ -274,4 +274,12 @@ func shortSize(n int64) string {
 	}
 	s, _, _ := strings.Cut(sizeText(n), " (")
 	return s
+}
+
+// ageText is how long ago something was.
+func ageText(d time.Duration) string {
+	if d < 10*time.Second {
+		return d.Round(time.Millisecond).String()
+	}
+	return d.Round(time.Second).String()
 }
