@@ -212,16 +212,19 @@ func (a *app) printObject(ctx context.Context, v *view, o *object, q objectQuery
 		}
 		f.add("node of", plain(r.String()))
 	}
-	f.add("strong", referencesText(o.strong))
-	f.add("weak", referencesText(o.weak))
+	if !isContainer { // what it refers to are its nodes
+		f.add("strong", referencesText(o.strong))
+		f.add("weak", referencesText(o.weak))
+	}
 	a.printFacts(f)
 
 	fmt.Fprint(a.out, "\n")
+	var cut bool
 	var err error
 	if o.raw {
 		fmt.Fprint(a.out, hex.Dump(o.record.Payload))
 	} else {
-		err = a.printState(ctx, v, o, q)
+		cut, err = a.printState(ctx, v, o, q)
 	}
 
 	fmt.Fprint(a.out, "\n")
@@ -236,6 +239,9 @@ func (a *app) printObject(ctx context.Context, v *view, o *object, q objectQuery
 		t.add(r.TID.String(), a.moment(r.Time), strconv.FormatInt(int64(r.Position), 10), shortSize(r.Size), plain(r.User), plain(r.Description))
 	}
 	a.printTable(&t)
+	if cut {
+		a.note("not all is shown: --full does")
+	}
 	if o.more {
 		a.note("there are older revisions: --revisions 0 shows all")
 	}
