@@ -156,7 +156,11 @@ func (a *app) printPack(r *pack.Report) {
 	f.add("size", fmt.Sprintf("%s -> %s", sizeText(r.Before), sizeText(r.After)))
 	f.add("kept", fmt.Sprintf("%s, %s", count(r.Kept.Objects, "object"), sizeText(r.Kept.Bytes)))
 	f.add("dropped", fmt.Sprintf("%s, %s", count(r.Dropped.Objects, "object"), sizeText(r.Dropped.Bytes)))
-	f.add("history", fmt.Sprintf("%s after %s", count(uint64(r.Transactions), "transaction"), r.Horizon))
+	if r.Transactions == 0 {
+		f.add("history", fmt.Sprintf("none before transaction %s", r.Horizon))
+	} else {
+		f.add("history", fmt.Sprintf("%s, those after %s", count(uint64(r.Transactions), "transaction"), r.Horizon))
+	}
 	if r.DanglingTotal > 0 {
 		f.add("dangling", a.red(fmt.Sprintf("%s to objects that do not exist", count(r.DanglingTotal, "reference"))))
 	}

@@ -227,6 +227,10 @@ func (w *watcher) screen(k *look) {
 		fmt.Fprintln(w.out, "this system does not tell which processes have the file open")
 		return
 	}
+	if len(k.users) == 0 {
+		fmt.Fprintln(w.out, "no other process has it open")
+		return
+	}
 	t := table{header: []string{"PID", "MODE", "COMMAND"}, right: map[int]bool{0: true}}
 	for _, u := range k.users {
 		mode := "read"
