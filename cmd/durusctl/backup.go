@@ -93,7 +93,7 @@ func (a *app) backup(ctx context.Context, path, dst string, incremental bool) er
 		return err
 	case err != nil || !info.Type.IsDir():
 		if incremental {
-			return fmt.Errorf("%s is no directory: increments need one; create it first, or mount the disk that it is on: %w", dst, fs.ErrNotExist)
+			return explain(fs.ErrNotExist, dst+" is no directory: increments need one; create it first, or mount the disk that it is on")
 		}
 		return explain(fs.ErrExist, dst+" is there already: name a new file, or a directory")
 	}
@@ -128,16 +128,18 @@ func (a *app) backupToFile(ctx context.Context, st *filestorage.Storage, fsys vf
 	w := fsys.Create(dst, vfs.FailIfExists, 0o600)
 	n := &counter{w: w}
 	tid, err := st.Backup(ctx, n, bar.update)
+	bar.end()
 	if err != nil {
 		return errors.Join(err, w.Abort())
 	}
-	if err := w.Commit(); err != nil {
+	if err := w.Commit(); errors.Is(err, fs.ErrNotExist) {
+		return explain(err, dst+" cannot be made: its directory does not exist: create that first, or mount the disk that it is on")
+	} else if err != nil {
 		return err
 	}
 	if err := fsys.SyncDir(dst); err != nil { // a backup that was reported is on the disk
 		return err
 	}
-	bar.end()
 	if a.json {
 		return a.printJSON(backupJSON{Full: true, Reason: string(backup.Asked), TID: tid, Bytes: n.n, Chunks: []string{}, Seconds: time.Since(begun).Seconds()})
 	}

@@ -10,7 +10,7 @@ import (
 type column struct {
 	title string
 	width int  // as wide as it would be
-	least int  // what a narrow terminal may make of it; 0: then it goes
+	least int  // what a narrow terminal may make of it
 	right bool // it holds numbers
 }
 
@@ -23,10 +23,10 @@ type columns struct {
 }
 
 // lastLeast is what is kept for the text behind the columns.
-const lastLeast = 16
+const lastLeast = 20
 
 // columns fits a table to the terminal: those of give become narrower, one after
-// the other, until there is room for the text.
+// the other, and then are left out, until there is room for the text.
 func (a *app) columns(last string, give []int, list ...column) *columns {
 	c := &columns{list: list, last: last, width: a.width}
 	excess := lastLeast - a.width
@@ -37,16 +37,19 @@ func (a *app) columns(last string, give []int, list ...column) *columns {
 	if a.width == 0 {
 		return c
 	}
+	shrink := func(i, to int) {
+		excess -= c.widths[i] - to
+		c.widths[i] = to
+	}
 	for _, i := range give {
-		if excess <= 0 {
-			break
+		if excess > 0 {
+			shrink(i, max(list[i].least, c.widths[i]-excess))
 		}
-		w := max(list[i].least, c.widths[i]-excess)
-		if list[i].least == 0 {
-			w = gone
+	}
+	for _, i := range give {
+		if excess > 0 {
+			shrink(i, gone)
 		}
-		excess -= c.widths[i] - w
-		c.widths[i] = w
 	}
 	return c
 }

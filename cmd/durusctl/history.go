@@ -79,8 +79,8 @@ func (a *app) printRevision(oid storage.OID, r *storage.Revision, spelling strin
 	}
 	const user, cls, size = 2, 3, 4
 	c := a.columns("DESCRIPTION", []int{cls, user, size},
-		column{title: "TRANSACTION", width: 16}, column{title: "TIME", width: a.momentWidth()}, column{title: "USER", width: 10},
-		column{title: "CLASS", width: 20}, column{title: "SIZE", width: 10, right: true})
+		column{title: "TRANSACTION", width: 16}, column{title: "TIME", width: a.momentWidth()}, column{title: "USER", width: 10, least: 6},
+		column{title: "CLASS", width: 20, least: 12}, column{title: "SIZE", width: 10, least: 8, right: true})
 	if first {
 		fmt.Fprintln(a.out, a.bold(c.header()))
 	}

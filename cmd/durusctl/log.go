@@ -168,8 +168,8 @@ func (a *app) printTransaction(tx *storage.Transaction, first bool) error {
 		return a.printJSON(logJSON{transactionOf(tx), oidStrings(tx.OIDs)})
 	}
 	const user, objects = 2, 3
-	c := a.columns("DESCRIPTION", []int{objects, user},
-		column{title: "TRANSACTION", width: 16}, column{title: "TIME", width: a.momentWidth()}, column{title: "USER", width: 10}, column{title: "OBJECTS", width: 20, least: 10})
+	c := a.columns("DESCRIPTION", []int{user, objects},
+		column{title: "TRANSACTION", width: 16}, column{title: "TIME", width: a.momentWidth()}, column{title: "USER", width: 10, least: 6}, column{title: "OBJECTS", width: 20, least: 10})
 	if first {
 		fmt.Fprintln(a.out, a.bold(c.header()))
 	}

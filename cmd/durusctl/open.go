@@ -47,6 +47,14 @@ func explainOpen(path string, err error) error {
 	return err
 }
 
+// explainMissing says that a file does not exist, if it is that one.
+func explainMissing(path string, err error) error {
+	if _, statErr := posix.New().Stat(path); !errors.Is(statErr, fs.ErrNotExist) {
+		return err
+	}
+	return explain(err, path+" does not exist: check the path")
+}
+
 // explained is an error in words that are for the user alone.
 type explained struct {
 	err  error

@@ -82,6 +82,9 @@ func (a *app) restore(ctx context.Context, from, to string, o backup.RestoreOpti
 	if errors.Is(err, fs.ErrExist) {
 		return explain(err, to+" is there already, and nothing was changed: give another name, or --overwrite")
 	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return explainMissing(from, err)
+	}
 	if err != nil {
 		return err
 	}

@@ -55,13 +55,14 @@ func TestTableDropsColumns(t *testing.T) {
 func TestColumnsFit(t *testing.T) {
 	for width, want := range map[int]string{
 		0:  "TID        WHO   THINGS      NOTE\n1234567    ada   1,2,3,4,5   a word or two",
-		45: "TID        WHO   THINGS      NOTE\n1234567    ada   1,2,3,4,5   a word or two",
-		44: "TID        WHO   THINGS     NOTE\n1234567    ada   1,2,3,4,5  a word or two",
-		40: "TID        THINGS  NOTE\n1234567    1,2,3…  a word or two",
-		20: "TID        THINGS  …\n1234567    1,2,3…  …",
+		49: "TID        WHO   THINGS      NOTE\n1234567    ada   1,2,3,4,5   a word or two",
+		48: "TID        WHO   THINGS     NOTE\n1234567    ada   1,2,3,4,5  a word or two",
+		44: "TID        WHO  THINGS  NOTE\n1234567    ada  1,2,3…  a word or two",
+		40: "TID        W…  NOTE\n1234567    a…  a word or two",
+		20: "TID        NOTE\n1234567    a word o…",
 	} {
 		a := &app{width: width}
-		c := a.columns("NOTE", []int{2, 1}, column{title: "TID", width: 9}, column{title: "WHO", width: 4}, column{title: "THINGS", width: 10, least: 6})
+		c := a.columns("NOTE", []int{2, 1}, column{title: "TID", width: 9}, column{title: "WHO", width: 4, least: 2}, column{title: "THINGS", width: 10, least: 6})
 		if got := c.header() + "\n" + c.line("a word or two", "1234567", "ada", "1,2,3,4,5"); got != want {
 			t.Errorf("width %d: it prints\n%s\nwant\n%s", width, got, want)
 		}
