@@ -157,7 +157,7 @@ func (e *experiment) run(t *testing.T) (fired bool) {
 	hit := tr.hit()
 	fired = hit.injected || c.killed()
 	found := []error{other.leave()}
-	a.add(1, c.all()) // not before: the other one may have been writing to the account
+	a.add(1, c.all())                                                // not before: the other one may have been writing to the account
 	if hit.name != "write" || strings.Contains(hit.args, `"durus`) { // the runtime cannot go on without its own
 		found = append(found, e.told(c, a))
 	}
