@@ -7,8 +7,8 @@ import (
 )
 
 // The layout is layered, after Sugiyama, Tagawa and Toda (1981): cards stand in
-// columns by their distance from the first one, and high columns are folded into
-// several. References that lead over columns bend around the cards between: a bend is
+// columns by their distance from the first one. High columns are folded into
+// several, and many columns are broken into bands, as text is into lines. References that lead over columns bend around the cards between: a bend is
 // a place without a card. Those that come from one card share their bends, and so do
 // those that lead back to one card. The order within a column follows the mean of the neighbors, and
 // so do the heights, which are the nearest ones to it that keep the distances
@@ -39,6 +39,8 @@ type drawing struct {
 	wires         []*wire
 	columns       [][]*vertex
 	left, right   []float64 // of each column
+	band          []int     // of each column
+	above         []float64 // the middle of the way above each band
 	width, height float64
 }
 
@@ -51,6 +53,9 @@ const (
 
 	foldedLeast = 800.0 // high enough for any picture
 	foldStep    = 0.85
+	bandLeast   = 1500.0 // wide enough for any picture
+	bandGap     = 48.0
+	bandShape   = 2.0 // of the picture, width by height
 )
 
 // arrange finds a place for everything.
@@ -123,11 +128,7 @@ func (d *drawing) fold() {
 func (d *drawing) widthAt(limit float64) (width float64) {
 	for _, column := range d.columns {
 		for _, part := range parts(column, limit) {
-			widest := 0.0
-			for _, v := range part {
-				widest = max(widest, v.card.w)
-			}
-			width += widest + gap
+			width += widest(part) + gap
 		}
 	}
 	return width
@@ -155,6 +156,16 @@ func height(column []*vertex) float64 {
 		sum += v.h + spacing
 	}
 	return sum
+}
+
+func widest(column []*vertex) float64 {
+	most := 0.0
+	for _, v := range column {
+		if v.card != nil {
+			most = max(most, v.card.w)
+		}
+	}
+	return most
 }
 
 // connect makes the wires and their bends.
@@ -264,36 +275,72 @@ func (d *drawing) place() {
 			settle(column, func(v *vertex) float64 { return mean(slices.Concat(v.behind, v.before), v.y, middle) })
 		}
 	}
-	top := d.level()
-	x := 0.0
-	for _, column := range d.columns {
-		w := 0.0
-		for _, v := range column {
-			v.y -= top
-			d.height = max(d.height, v.y+v.h/2)
-			if v.card != nil {
-				v.card.x, v.card.y = x, v.y-v.h/2
-				w = max(w, v.card.w)
-			}
-		}
-		d.left, d.right = append(d.left, x), append(d.right, x+w)
-		d.width = x + w
-		x += w + gap
+	y := 0.0
+	for begin := 0; begin < len(d.columns); {
+		end := d.bandEnd(begin)
+		top, high := level(d.columns[begin:end])
+		d.above = append(d.above, y-bandGap/2)
+		d.spread(begin, end, y-top)
+		y += high + bandGap
+		begin = end
 	}
+	d.height = max(y-bandGap, 0)
 	d.width += gap / 2 // for what leads around the right side of the last column
 }
 
-// level makes the picture no higher than its highest column has to be, and returns
-// where it begins: what lies above or below moves as little as the distances allow.
-func (d *drawing) level() (top float64) {
-	most := 0.0
+// bandEnd is the end of the band that begins with a column.
+func (d *drawing) bandEnd(begin int) int {
+	total, high := 0.0, 0.0
 	for _, column := range d.columns {
+		total += widest(column) + gap
+		high = max(high, height(column))
+	}
+	if total < bandLeast {
+		return len(d.columns)
+	}
+	bands := max(math.Round(math.Sqrt(total/(bandShape*(high+bandGap)))), 1)
+	x := 0.0
+	for i, column := range d.columns[begin:] {
+		if x += widest(column) + gap; x > total/bands+1 && i > 0 {
+			return begin + i
+		}
+	}
+	return len(d.columns)
+}
+
+// spread gives the columns of a band their places, by so much further down than
+// they are.
+func (d *drawing) spread(begin, end int, by float64) {
+	x := 0.0
+	if end-begin < len(d.columns) {
+		x = gap / 2 // for what comes from other bands
+	}
+	for i := begin; i < end; i++ {
+		w := widest(d.columns[i])
+		for _, v := range d.columns[i] {
+			v.y += by
+			if v.card != nil {
+				v.card.x, v.card.y, v.card.column = x, v.y-v.h/2, i
+			}
+		}
+		d.left, d.right = append(d.left, x), append(d.right, x+w)
+		d.band = append(d.band, len(d.above)-1)
+		d.width = max(d.width, x+w)
+		x += w + gap
+	}
+}
+
+// level makes columns no higher than the highest of them has to be, and returns where
+// that begins and how high it is: what lies above or below moves as little as the
+// distances allow.
+func level(columns [][]*vertex) (top, most float64) {
+	for _, column := range columns {
 		if h := height(column) - spacing; h > most {
 			first, last := column[0], column[len(column)-1]
 			most, top = h, (first.y-first.h/2+last.y+last.h/2-h)/2
 		}
 	}
-	for _, column := range d.columns {
+	for _, column := range columns {
 		above, below := top, top+most-height(column)+spacing // of where each may begin, if all before it touch
 		for _, v := range column {
 			v.y = min(max(v.y, above+v.h/2), below+v.h/2)
@@ -301,7 +348,7 @@ func (d *drawing) level() (top float64) {
 			below += v.h + spacing
 		}
 	}
-	return top
+	return top, most
 }
 
 // settle moves the vertices of a column as near to where they want to be as the

@@ -224,6 +224,25 @@ func TestFold(t *testing.T) {
 	}
 }
 
+// A chain is broken into bands, and no band leaves the picture.
+func TestBands(t *testing.T) {
+	for _, n := range []int{1, 5, 60, 300} {
+		g := &Graph{}
+		for i := range n {
+			g.Objects = append(g.Objects, Object{ID: fmt.Sprint(i), Class: "link", Rows: []Row{{Name: "Next", To: fmt.Sprint(i + 1)}, {Name: "Back", To: fmt.Sprint(i - 1)}}})
+		}
+		d := arrange(g)
+		if ratio := d.width / d.height; n >= 60 && (ratio < 1 || ratio > 3) || n <= 5 && len(d.above) != 1 {
+			t.Errorf("%d objects take %.0f x %.0f in %d bands", n, d.width, d.height, len(d.above))
+		}
+		for i, c := range d.cards {
+			if c.column != i || c.x < 0 || c.x+c.w > d.width || c.y < -0.01 || c.y+c.h > d.height+0.01 {
+				t.Errorf("card %d of %d is in column %d, at %.0f %.0f of %.0f x %.0f", i, n, c.column, c.x, c.y, d.width, d.height)
+			}
+		}
+	}
+}
+
 // A large graph is drawn in a moment, also one that is a chain or a star.
 func TestLargeLayouts(t *testing.T) {
 	const n = 2000
