@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"math"
 	"slices"
+	"sort"
 )
 
 // The layout is layered, after Sugiyama, Tagawa and Toda (1981): cards stand in
@@ -102,36 +103,29 @@ func (d *drawing) add(c *card, column int) *vertex {
 	return v
 }
 
-// fold breaks columns as long as the picture is higher than foldedLeast and does not
-// become wider than it is high. The order of the cards stays.
+// fold breaks columns that are higher than foldedLeast, as far as it makes the
+// picture smaller. The order of the cards stays.
 func (d *drawing) fold() {
 	limit := 0.0
 	for _, column := range d.columns {
 		limit = max(limit, height(column))
 	}
-	for limit > foldedLeast && d.widthAt(limit*foldStep) <= limit*foldStep {
+	whole, best := d.columns, math.Inf(1)
+	for ok := true; ok; ok = limit > foldedLeast {
+		var columns [][]*vertex
+		for _, column := range whole {
+			columns = append(columns, parts(column, limit)...)
+		}
+		if _, w, h := bands(columns); max(w, h) < best {
+			d.columns, best = columns, max(w, h)
+		}
 		limit *= foldStep
 	}
-	var columns [][]*vertex
-	for _, column := range d.columns {
-		for _, part := range parts(column, limit) {
-			for i, v := range part {
-				v.column, v.order = len(columns), i
-			}
-			columns = append(columns, part)
+	for i, column := range d.columns {
+		for j, v := range column {
+			v.column, v.order = i, j
 		}
 	}
-	d.columns = columns
-}
-
-// widthAt is the width of the picture with columns that are not higher than limit.
-func (d *drawing) widthAt(limit float64) (width float64) {
-	for _, column := range d.columns {
-		for _, part := range parts(column, limit) {
-			width += widest(part) + gap
-		}
-	}
-	return width
 }
 
 // parts cuts a column into as few pieces as can be that are no higher than limit,
@@ -275,9 +269,9 @@ func (d *drawing) place() {
 			settle(column, func(v *vertex) float64 { return mean(slices.Concat(v.behind, v.before), v.y, middle) })
 		}
 	}
-	y := 0.0
-	for begin := 0; begin < len(d.columns); {
-		end := d.bandEnd(begin)
+	y, begin := 0.0, 0
+	ends, _, _ := bands(d.columns)
+	for _, end := range ends {
 		top, high := level(d.columns[begin:end])
 		d.above = append(d.above, y-bandGap/2)
 		d.spread(begin, end, y-top)
@@ -288,24 +282,32 @@ func (d *drawing) place() {
 	d.width += gap / 2 // for what leads around the right side of the last column
 }
 
-// bandEnd is the end of the band that begins with a column.
-func (d *drawing) bandEnd(begin int) int {
-	total, high := 0.0, 0.0
-	for _, column := range d.columns {
-		total += widest(column) + gap
-		high = max(high, height(column))
+// bands breaks columns into as few bands as make a picture that is not too wide for
+// its height. It returns where each ends, and the size of the picture.
+func bands(columns [][]*vertex) (ends []int, width, high float64) {
+	w, h, total := make([]float64, len(columns)), make([]float64, len(columns)), 0.0
+	for i, column := range columns {
+		w[i], h[i] = widest(column)+gap, height(column)
+		total += w[i]
 	}
-	if total < bandLeast {
-		return len(d.columns)
-	}
-	bands := max(math.Round(math.Sqrt(total/(bandShape*(high+bandGap)))), 1)
-	x := 0.0
-	for i, column := range d.columns[begin:] {
-		if x += widest(column) + gap; x > total/bands+1 && i > 0 {
-			return begin + i
+	fill := func(most float64) {
+		ends, width, high = nil, 0, 0
+		x, highest := 0.0, 0.0
+		for i := range columns {
+			if x > 0 && x+w[i] > most {
+				ends, high, x, highest = append(ends, i), high+highest+bandGap, 0, 0
+			}
+			x += w[i]
+			width, highest = max(width, x), max(highest, h[i])
 		}
+		ends, high = append(ends, len(columns)), high+highest
 	}
-	return len(d.columns)
+	n := sort.Search(len(columns), func(n int) bool {
+		fill(max(total/float64(n+1)+1, bandLeast))
+		return width <= max(bandShape*high, bandLeast)
+	})
+	fill(max(total/float64(n+1)+1, bandLeast))
+	return ends, width, high
 }
 
 // spread gives the columns of a band their places, by so much further down than

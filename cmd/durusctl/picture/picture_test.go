@@ -279,3 +279,12 @@ func TestShort(t *testing.T) {
 		}
 	}
 }
+
+// A graph of nothing is a picture all the same.
+func TestEmptyGraph(t *testing.T) {
+	for _, f := range formats {
+		if out := drawn(t, f, &Graph{Title: "nothing"}); !strings.Contains(out, "nothing") {
+			t.Errorf("%s: %q", f.name, out)
+		}
+	}
+}
