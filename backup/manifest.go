@@ -173,5 +173,5 @@ func missing(dir string, err error) error {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	return fmt.Errorf("durus: %s holds no backups (there is no %s in it): %w", dir, manifestName, err)
+	return fmt.Errorf("durus: %s holds no backups (there is no %s in it): %w", dir, manifestName, fs.ErrNotExist)
 }

@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/durusdb/durus/storage"
@@ -366,4 +367,37 @@ func TestCheckpointWhen(t *testing.T) {
 	if _, err := p.Stat("/db.index"); err != nil {
 		t.Error(err)
 	}
+}
+
+// WriteIndex does not give up because others commit all the time.
+func TestWriteIndexBesideWriter(t *testing.T) {
+	disk := mem.NewVolatile()
+	open := func(who string) *Storage {
+		return opened(t, "db", Options{FS: disk.Process(who), Logger: quiet})
+	}
+	writer := open("writer")
+	_, err := writer.ClassID(background, "index.Thing")
+	demand(t, err)
+	oid, err := writer.NewOID(background)
+	demand(t, err)
+	_, err = edit(writer, oid, "first")
+	demand(t, err)
+	done := make(chan error)
+	var stop atomic.Bool
+	go func() {
+		var err error
+		for i := 0; err == nil && !stop.Load(); i++ {
+			_, err = edit(writer, oid, fmt.Sprint(i))
+		}
+		done <- err
+	}()
+	other := open("other")
+	for range 50 {
+		if err := other.WriteIndex(background); err != nil {
+			t.Error(err)
+			break
+		}
+	}
+	stop.Store(true)
+	demand(t, <-done)
 }

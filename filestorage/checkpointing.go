@@ -2,6 +2,7 @@ package filestorage
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
 
@@ -17,15 +18,29 @@ func cleanup(x *floor, unmap func() error) {
 	runtime.AddCleanup(x, func(unmap func() error) { _ = unmap() }, unmap) // there is nobody to tell
 }
 
+// indexTries is how often WriteIndex syncs for what others commit meanwhile.
+const indexTries = 20
+
+// errAhead: the handle has read what is not durable yet.
+var errAhead = errors.New("no index of what is not on the disk yet: try again")
+
 // WriteIndex writes the checkpoint of the index, so that the next opening need
 // not read the file. It makes durable what it is about first.
 func (s *Storage) WriteIndex(ctx context.Context) error {
 	if err := s.writable(); err != nil {
 		return err
 	}
-	if err := s.Sync(ctx); err != nil {
-		return err
+	for try := 1; ; try++ {
+		if err := s.Sync(ctx); err != nil {
+			return err
+		}
+		if err := s.indexNow(); !errors.Is(err, errAhead) || try == indexTries {
+			return err
+		}
 	}
+}
+
+func (s *Storage) indexNow() error {
 	if err := s.enter(); err != nil {
 		return err
 	}
@@ -72,7 +87,7 @@ func (l *lineage) checkpoint() (*checkpoint, *snapshot, error) {
 		return nil, nil, fmt.Errorf("durus: %s: it holds nothing yet that an index could tell of", l.path)
 	}
 	if st.base < st.end {
-		return nil, nil, fmt.Errorf("durus: %s: no index of what is not on the disk yet: try again", l.path)
+		return nil, nil, fmt.Errorf("durus: %s: %w", l.path, errAhead)
 	}
 	c := &checkpoint{
 		id: l.header.ID, salt: l.header.Salt, chain: l.cur.chain, start: l.cur.last, frames: l.cur.frames, txs: l.cur.txs,

@@ -57,7 +57,8 @@
 // lock. A bad frame before W is damage: *CorruptError, nothing is cut and
 // nothing appended; damage in a record alone (11, 12) is answered by that
 // record alone. More behind the last valid frame than interrupted commits can
-// leave (maxTail) is damage, too.
+// leave (maxTail) is damage, too. In search of frames behind a bad one a reader
+// may skip holes of the file, which read as zeros; who is about to cut reads all.
 //
 // # Invariants
 //

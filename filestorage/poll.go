@@ -91,6 +91,9 @@ func (l *lineage) checkAnchor(size int64) error {
 func (l *lineage) follow(size int64, m mark, full bool) error {
 	c := &l.cur
 	sc := scanner{salt: l.header.Salt, win: &window{file: l.file, size: size}}
+	if !full { // nothing is cut because of what is seen here
+		sc.sparse = l.file
+	}
 	trusted, doubted, err := l.markCovers(m, size)
 	if err != nil {
 		return l.scanError(err, full)

@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/durusdb/durus/storage"
+	"github.com/durusdb/durus/vfs"
 )
 
 // verdict is what a look at one place of the file says. The rules by their
@@ -52,6 +53,8 @@ type scanner struct {
 	body    *window // for records, so that the frame's own window stays
 	scratch []byte
 	budget  int64 // how many bytes find may still sum; 0: not set yet
+
+	sparse vfs.File // find skips its holes; nil, which is for who may cut what is not found: all is read
 }
 
 // frame is a frame that was read. Its metadata and table are valid until the
@@ -301,6 +304,10 @@ func (s *scanner) find(from int64) (f frame, n int, err error) {
 		if i < 0 {
 			pos += int64(n - len(magic) + 1)
 			s.spend(int64(n))
+			if skip := s.hole(b, pos); skip > 0 {
+				pos += skip
+				s.spend(skip)
+			}
 			continue
 		}
 		pos += int64(i)
@@ -315,6 +322,16 @@ func (s *scanner) find(from int64) (f frame, n int, err error) {
 		pos++
 	}
 	return f, 0, nil
+}
+
+// hole returns how much of the hole around pos, in which no frame can begin, need
+// not be read. The system is asked only when b, which was just read and ends
+// behind pos, is all zeros, and at most once for so many bytes.
+func (s *scanner) hole(b []byte, pos int64) int64 {
+	if s.sparse == nil || bytes.Count(b, []byte{0}) < len(b) {
+		return 0
+	}
+	return min(vfs.Hole(s.sparse, pos), s.win.size-pos)
 }
 
 func (s *scanner) spend(n int64) { s.budget = max(s.budget-n, 1) }

@@ -88,7 +88,7 @@ func (v *verifier) run(ctx context.Context, size int64, progress func(done, tota
 	if err := v.checkFileHeader(); err != nil {
 		return err
 	}
-	sc := scanner{salt: h.Salt, win: &window{file: v.l.file, size: size}}
+	sc := scanner{salt: h.Salt, win: &window{file: v.l.file, size: size}, sparse: v.l.file}
 	c := h.chain()
 	link := true
 	for c.pos < size {

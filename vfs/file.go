@@ -62,6 +62,24 @@ type Mapper interface {
 	Map(off int64, n int) (b []byte, unmap func() error, err error)
 }
 
+// Sparse is implemented by files that know where they have holes. A wrapper need
+// not implement it: callers look for it along Unwrap.
+type Sparse interface {
+	// Hole returns how many bytes from off on are a hole, which takes no room and
+	// reads as zeros; 0 when there is none, or the system cannot tell. It is a
+	// hint: file systems were seen to miss what had just been written. Nothing
+	// may be cut or overwritten because of it.
+	Hole(off int64) int64
+}
+
+// Hole asks a stack of wrappers; 0 when none of them knows of holes.
+func Hole(f File, off int64) int64 {
+	if s, ok := Base(f).(Sparse); ok {
+		return s.Hole(off)
+	}
+	return 0
+}
+
 // Base returns the file at the bottom of a stack of wrappers.
 func Base(f File) File {
 	for {

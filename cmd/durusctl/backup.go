@@ -93,9 +93,9 @@ func (a *app) backup(ctx context.Context, path, dst string, incremental bool) er
 		return err
 	case err != nil || !info.Type.IsDir():
 		if incremental {
-			return fmt.Errorf("%s is no directory: increments need one; create it first, or mount the disk that it is on: %w", dst, fs.ErrNotExist)
+			return explain(fs.ErrNotExist, dst+" is no directory: increments need one; create it first, or mount the disk that it is on")
 		}
-		return fmt.Errorf("%s is there already: name a new file, or a directory: %w", dst, fs.ErrExist)
+		return explain(fs.ErrExist, dst+" is there already: name a new file, or a directory")
 	}
 	do := backup.Full
 	if incremental {
@@ -128,16 +128,18 @@ func (a *app) backupToFile(ctx context.Context, st *filestorage.Storage, fsys vf
 	w := fsys.Create(dst, vfs.FailIfExists, 0o600)
 	n := &counter{w: w}
 	tid, err := st.Backup(ctx, n, bar.update)
+	bar.end()
 	if err != nil {
 		return errors.Join(err, w.Abort())
 	}
-	if err := w.Commit(); err != nil {
+	if err := w.Commit(); errors.Is(err, fs.ErrNotExist) {
+		return explain(err, dst+" cannot be made: its directory does not exist: create that first, or mount the disk that it is on")
+	} else if err != nil {
 		return err
 	}
 	if err := fsys.SyncDir(dst); err != nil { // a backup that was reported is on the disk
 		return err
 	}
-	bar.end()
 	if a.json {
 		return a.printJSON(backupJSON{Full: true, Reason: string(backup.Asked), TID: tid, Bytes: n.n, Chunks: []string{}, Seconds: time.Since(begun).Seconds()})
 	}
@@ -256,14 +258,14 @@ func (a *app) printBackupVerdict(dir string, v *backup.Verdict) {
 	}
 	t := table{header: []string{"RUN", "CHUNKS", "BYTES", "FROM", "UP TO", "TIME"}, right: map[int]bool{0: true, 1: true, 2: true}}
 	for _, r := range v.Runs {
-		to, at := r.To.String(), timeText(r.ToTime)
+		to, at := r.To.String(), a.moment(r.ToTime)
 		switch {
 		case !r.Complete:
 			to, at = "unfinished", ""
 		case r.To == 0:
 			to, at = "nothing", ""
 		}
-		t.add(fmt.Sprint(r.Number), fmt.Sprint(r.Chunks), fmt.Sprint(r.Bytes), r.From.String(), to, at)
+		t.add(fmt.Sprint(r.Number), fmt.Sprint(r.Chunks), shortSize(r.Bytes), r.From.String(), to, at)
 	}
 	a.printTable(&t)
 	if v.OK() {

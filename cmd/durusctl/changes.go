@@ -183,19 +183,20 @@ func (a *app) printDifference(d *difference) error {
 	}
 	fmt.Fprintln(a.out, a.bold(fmt.Sprintf("%s %s@%s", change, plain(d.class), d.oid)))
 	t := tree{name: func(oid storage.OID) string { return d.names[oid] }}
+	line := func(s string) { fmt.Fprintln(a.out, "  "+wrap(s, a.width, 4)) }
 	if m, ok := d.value.(codec.Map); ok {
 		for _, e := range m {
-			fmt.Fprintf(a.out, "  + %s: %s\n", t.key(e.Key), t.flat(e.Value))
+			line("+ " + t.key(e.Key) + ": " + t.flat(e.Value))
 		}
 	} else if d.value != nil {
-		fmt.Fprintf(a.out, "  + %s\n", t.flat(d.value))
+		line("+ " + t.flat(d.value))
 	}
 	for i := range d.fields {
 		if i == maxChanges {
-			fmt.Fprintf(a.out, "  and %d more (--json has all)\n", len(d.fields)-i)
+			line(fmt.Sprintf("and %d more (--json has all)", len(d.fields)-i))
 			break
 		}
-		fmt.Fprintln(a.out, "  "+t.change(&d.fields[i]))
+		line(t.change(&d.fields[i]))
 	}
 	return nil
 }

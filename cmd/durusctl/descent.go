@@ -33,16 +33,17 @@ type descent struct {
 	err    error
 }
 
-// printState prints an object, and what it leads to.
-func (a *app) printState(ctx context.Context, v *view, o *object, q objectQuery) error {
+// printState prints an object, and what it leads to; cut tells that not all is shown.
+func (a *app) printState(ctx context.Context, v *view, o *object, q objectQuery) (cut bool, err error) {
 	oid := o.record.OID
 	f := &descent{
 		view: v, ctx: ctx, full: q.full, steps: q.depth,
 		open: map[storage.OID]bool{oid: true}, shown: map[storage.OID]bool{oid: true},
 	}
-	f.tree = tree{out: a.out, name: f.name, follow: f.follow, full: q.full, cuts: &f.cuts, most: maxString}
+	f.tree = tree{out: a.out, name: f.name, follow: f.follow, full: q.full, cuts: &f.cuts, most: maxString, raw: maxBytes}
 	if a.width > 0 {
 		f.tree.most = min(maxString, max(a.width-lineRest, shortest))
+		f.tree.raw = min(maxBytes, f.tree.most/2)
 	}
 	if c, ok := v.container(&o.record); ok {
 		f.entries(c, 0, ownEntries)
@@ -50,10 +51,7 @@ func (a *app) printState(ctx context.Context, v *view, o *object, q objectQuery)
 		f.tree.value(o.value, 0)
 	}
 	fmt.Fprint(a.out, "\n")
-	if f.cuts > 0 {
-		a.note("not all is shown: --full does")
-	}
-	return f.err
+	return f.cuts > 0, f.err
 }
 
 // name is class@oid, and what a container or a counter comes to.

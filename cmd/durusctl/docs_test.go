@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"io/fs"
 	"os"
 	"path"
@@ -122,6 +123,26 @@ func TestMisspelt(t *testing.T) {
 	} {
 		if got := misspelt(root, line); got != want {
 			t.Errorf("%s: %q, want %q", line, got, want)
+		}
+	}
+}
+
+// The help of every command fits a screen and a half of 80 columns.
+func TestHelpFits(t *testing.T) {
+	for _, c := range append(new(app).root().Commands(), new(app).root()) {
+		var out, notes bytes.Buffer
+		args := append(strings.Fields(c.CommandPath())[1:], "--help")
+		if code := run(t.Context(), args, &out, &notes); code != exitOK {
+			t.Fatalf("%s exits with %d: %s", strings.Join(args, " "), code, notes.String())
+		}
+		lines := strings.Split(out.String(), "\n")
+		if len(lines) > 46 {
+			t.Errorf("%s has %d lines", strings.Join(args, " "), len(lines))
+		}
+		for _, l := range lines {
+			if textWidth(l) > 80 {
+				t.Errorf("%s: %d columns: %s", strings.Join(args, " "), textWidth(l), l)
+			}
 		}
 	}
 }

@@ -136,7 +136,7 @@ func (a *app) dump(ctx context.Context, path string) error {
 		}
 	}
 	bar := a.progress("dump")
-	bar.total = objectCount
+	bar.unit = objectCount
 	defer bar.end()
 	total := int64(st.Stats().Objects)
 	for place, err := range snap.Objects(1) {

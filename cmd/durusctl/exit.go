@@ -100,7 +100,8 @@ func (a *app) fail(err error) int {
 	return code
 }
 
-// note prints a line for people.
+// note prints a line for people, after the data that it is about.
 func (a *app) note(format string, args ...any) {
-	fmt.Fprintf(a.err, "durusctl: %s\n", plain(fmt.Sprintf(format, args...)))
+	a.out.Flush() // an error stays, and comes back from the last Flush
+	fmt.Fprintln(a.err, wrap("durusctl: "+plain(fmt.Sprintf(format, args...)), a.errWidth, 0))
 }

@@ -132,7 +132,7 @@ func (a *app) graph(ctx context.Context, path string, q graphQuery) error {
 		s.graph.Title += ", from " + plain(strings.TrimSpace(q.root))
 	}
 	bar := a.progress("graph")
-	bar.total = objectCount
+	bar.unit = objectCount
 	err = s.draw(ctx, start, bar)
 	bar.end()
 	if err != nil {

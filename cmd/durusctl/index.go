@@ -11,9 +11,9 @@ func (a *app) indexCommand() *cobra.Command {
 		Use:   "index FILE",
 		Short: "Write the index, so that opening is fast",
 		Long: `Write the checkpoint of the index beside the database, FILE.index. Programs that
-open the database use it in place of reading the file. pack writes it, too, and so
-does a program that closes a database which has grown. It is a cache: it may be
-removed at any time.`,
+open the database use it in place of reading the file. pack writes it, too, and
+so does a program that closes a database which has grown. It is a cache: it may
+be removed at any time.`,
 		Example: `  durusctl index bank.durus`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.index(cmd.Context(), args[0])

@@ -24,11 +24,11 @@ newest state of every object, dead bytes those of replaced states; the rest is
 administration. All numbers are of the visible part: what is committed and safe
 on the disk.
 
-With OID, or the name of a root: the state of that object as readable data,
-without its Go type; what it refers to, and the transactions that wrote it, the
-newest first. A container shows its first entries, not its nodes. --depth
-follows references so many steps; each object is shown once. Long values are
-cut.
+With OID, class@oid as references are printed, or the name of a root: the state
+of that object as readable data, without its Go type; what it refers to, and the
+transactions that wrote it, the newest first. A container shows its first
+entries, not its nodes. --depth follows references so many steps; each object is
+shown once. Long values are cut.
 
 With --json an object has oid, class, version, position, size, payload_size,
 value, strong, weak, transaction, revisions, and for a container also container,
@@ -199,9 +199,11 @@ func (a *app) printOverview(o *filestorage.Overview) {
 	}
 	f.add("live", sizeText(o.Live))
 	f.add("dead", sizeText(o.Dead))
-	if o.Packed {
+	switch {
+	case o.Damage != nil: // a pack refuses it
+	case o.Packed:
 		f.add("reclaimable", "none: it is packed, and nothing was committed since")
-	} else {
+	default:
 		f.add("reclaimable", "at least "+sizeText(o.Reclaimable)+"; durusctl pack --dry-run tells exactly")
 	}
 	if o.LastTID == 0 {
@@ -221,7 +223,7 @@ func (a *app) printOverview(o *filestorage.Overview) {
 		if version > 0 {
 			name += " version " + versionText(version)
 		}
-		t.add(name, strconv.FormatUint(c.Objects, 10), strconv.FormatInt(c.Live, 10))
+		t.add(name, strconv.FormatUint(c.Objects, 10), shortSize(c.Live))
 	}
 	fmt.Fprint(a.out, "\n")
 	a.printTable(&t)

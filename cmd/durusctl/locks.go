@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"runtime"
-	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -123,6 +122,6 @@ func (a *app) printLocks(s *filestorage.LockState, command string) {
 		f.add("mark", fmt.Sprintf("byte %d, transaction %s", s.MarkEnd, s.MarkTID))
 	}
 	f.add("lag", sizeText(s.End-s.Visible))
-	f.add("size", strconv.FormatInt(s.Size, 10)+" bytes")
+	f.add("size", sizeText(s.Size))
 	a.printFacts(f)
 }

@@ -24,7 +24,8 @@ func (a *app) logCommand() *cobra.Command {
 oldest first, or the newest with --reverse. With --json each is one line:
 tid, time, user, description, ext and the oids of the objects that it wrote.
 
-A TIME is 2006-01-02, 2006-01-02T15:04:05Z, or how long ago it was: 90m, 7d.`,
+TIME is 2026-01-02T15:04:05Z, or of here: 2026-01-02 15:04:05 or 2026-01-02, or
+how long ago it was: 90m, 7d.`,
 		Example: `  durusctl log bank.durus --reverse -n 20
   durusctl log bank.durus --since 7d --user ada
   durusctl log bank.durus --from 1767225600000000 --json | jq .description`,
@@ -85,17 +86,15 @@ type timeFlag struct{ time *time.Time }
 func (f timeFlag) String() string { return "" }
 func (f timeFlag) Type() string   { return "TIME" }
 func (f timeFlag) Set(s string) error {
-	for _, layout := range []string{time.DateOnly, time.RFC3339Nano} {
-		if t, err := time.Parse(layout, s); err == nil {
-			*f.time = t
-			return nil
-		}
+	if t, err := parseTime(s, time.Local); err == nil {
+		*f.time = t
+		return nil
 	}
 	if age, err := parseAge(s); err == nil && s != "" {
 		*f.time = time.Now().Add(-age)
 		return nil
 	}
-	return errors.New("not a time: give one such as 2006-01-02, 2006-01-02T15:04:05Z, or an age such as 90m or 7d")
+	return errors.New("not a time: give one such as 2026-01-02, 2026-01-02T15:04:05Z, or an age such as 90m or 7d")
 }
 
 // tidFlag is a flag that takes a transaction id. Nothing, the value from the
@@ -163,26 +162,24 @@ func transactionOf(tx *storage.Transaction) transactionJSON {
 	return transactionJSON{tx.TID, timeText(tx.Time), tx.User, tx.Description, tx.Ext}
 }
 
-// Columns of the log have a fixed width: it is printed as it is read.
-const logLine = "%-16s  %-27s  %-10s  %-20s  %s"
-
 // printTransaction prints one line of log and tail.
 func (a *app) printTransaction(tx *storage.Transaction, first bool) error {
 	if a.json {
 		return a.printJSON(logJSON{transactionOf(tx), oidStrings(tx.OIDs)})
 	}
+	const user, objects = 2, 3
+	c := a.columns("DESCRIPTION", []int{user, objects},
+		column{title: "TRANSACTION", width: 16}, column{title: "TIME", width: a.momentWidth()}, column{title: "USER", width: 10, least: 6}, column{title: "OBJECTS", width: 20, least: 10})
 	if first {
-		fmt.Fprintln(a.out, a.bold(fmt.Sprintf(logLine, "TRANSACTION", "TIME", "USER", "OBJECTS", "DESCRIPTION")))
+		fmt.Fprintln(a.out, a.bold(c.header()))
 	}
-	line := fmt.Sprintf(logLine, tx.TID, timeText(tx.Time), plain(tx.User), objectsText(tx.OIDs), plain(tx.Description))
-	_, err := fmt.Fprintln(a.out, strings.TrimRight(line, " "))
+	line := c.line(plain(tx.Description), tx.TID.String(), a.moment(tx.Time), plain(tx.User), objectsText(tx.OIDs, c.widths[objects]))
+	_, err := fmt.Fprintln(a.out, line)
 	return err
 }
 
-// objectsText names as many objects as fit into their column, and counts the
-// others.
-func objectsText(oids []storage.OID) string {
-	const width = 20
+// objectsText names as many objects as fit into a column, and counts the others.
+func objectsText(oids []storage.OID, width int) string {
 	for n := min(len(oids), width/2); n > 0; n-- {
 		s := strings.Join(oidStrings(oids[:n]), ",")
 		if rest := len(oids) - n; rest > 0 {
@@ -192,5 +189,5 @@ func objectsText(oids []storage.OID) string {
 			return s
 		}
 	}
-	return fmt.Sprintf("%d objects", len(oids))
+	return count(uint64(len(oids)), "object")
 }

@@ -55,7 +55,7 @@ func (a *app) migrate(ctx context.Context, path string) error {
 	}
 	defer snap.Release()
 	bar := a.progress("migrate")
-	bar.total = objectCount
+	bar.unit = objectCount
 	j, err := countVersions(ctx, snap, func(done uint64) { bar.update(int64(done), int64(st.Stats().Objects)) })
 	bar.end()
 	if err != nil {

@@ -51,15 +51,11 @@ func (r reference) String() string {
 }
 
 func (a *app) inspectObject(ctx context.Context, path, target string, q objectQuery) error {
-	v, err := a.view(ctx, path)
+	v, oid, err := a.viewOf(ctx, path, target)
 	if err != nil {
 		return err
 	}
 	defer v.close()
-	oid, err := v.target(target)
-	if err != nil {
-		return err
-	}
 	o, err := v.object(oid, q.revisions)
 	switch {
 	case errors.Is(err, storage.ErrNotFound):
@@ -216,16 +212,19 @@ func (a *app) printObject(ctx context.Context, v *view, o *object, q objectQuery
 		}
 		f.add("node of", plain(r.String()))
 	}
-	f.add("strong", referencesText(o.strong))
-	f.add("weak", referencesText(o.weak))
+	if !isContainer { // what it refers to are its nodes
+		f.add("strong", referencesText(o.strong))
+		f.add("weak", referencesText(o.weak))
+	}
 	a.printFacts(f)
 
 	fmt.Fprint(a.out, "\n")
+	var cut bool
 	var err error
 	if o.raw {
 		fmt.Fprint(a.out, hex.Dump(o.record.Payload))
 	} else {
-		err = a.printState(ctx, v, o, q)
+		cut, err = a.printState(ctx, v, o, q)
 	}
 
 	fmt.Fprint(a.out, "\n")
@@ -237,9 +236,12 @@ func (a *app) printObject(ctx context.Context, v *view, o *object, q objectQuery
 	}
 	for i := range o.revisions {
 		r := &o.revisions[i]
-		t.add(r.TID.String(), timeText(r.Time), strconv.FormatInt(int64(r.Position), 10), strconv.FormatInt(r.Size, 10), plain(r.User), plain(r.Description))
+		t.add(r.TID.String(), a.moment(r.Time), strconv.FormatInt(int64(r.Position), 10), shortSize(r.Size), plain(r.User), plain(r.Description))
 	}
 	a.printTable(&t)
+	if cut {
+		a.note("not all is shown: --full does")
+	}
 	if o.more {
 		a.note("there are older revisions: --revisions 0 shows all")
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"log/slog"
+	"strings"
 
 	"github.com/durusdb/durus/filestorage"
 	"github.com/durusdb/durus/storage"
@@ -39,11 +40,19 @@ func explainOpen(path string, err error) error {
 	case errors.Is(err, fs.ErrNotExist):
 		return explain(err, path+" does not exist: check the path; a database is created by the first program that writes to it")
 	case errors.Is(err, vfs.ErrNotRegular):
-		return explain(err, err.Error()+": name the database file itself")
+		return explain(err, path+" is not a regular file, but a directory or a device: name the database file itself")
 	case errors.Is(err, fs.ErrPermission):
-		return explain(err, err.Error()+": run as a user who may read the file, its lock file and its directory")
+		return explain(err, strings.TrimPrefix(err.Error(), "durus: open: posix: ")+": run as a user who may read the file, its lock file and its directory")
 	}
 	return err
+}
+
+// explainMissing says that a file does not exist, if it is that one.
+func explainMissing(path string, err error) error {
+	if _, statErr := posix.New().Stat(path); !errors.Is(statErr, fs.ErrNotExist) {
+		return err
+	}
+	return explain(err, path+" does not exist: check the path")
 }
 
 // explained is an error in words that are for the user alone.

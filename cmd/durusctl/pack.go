@@ -18,7 +18,7 @@ func (a *app) packCommand() *cobra.Command {
 	var o pack.Options
 	var rate int64
 	cmd := &cobra.Command{
-		Use:   "pack FILE [--keep AGE] [--keep-from TID] [--dry-run] [--rate MB] [--json]",
+		Use:   "pack FILE [--keep AGE] [--keep-from TID] [--dry-run] [--rate MB]",
 		Short: "Remove what nothing refers to, and old history",
 		Long: `Write a new file without objects that nothing refers to and without states that
 were replaced, and put it in the place of the old one. Other processes read and
@@ -156,7 +156,11 @@ func (a *app) printPack(r *pack.Report) {
 	f.add("size", fmt.Sprintf("%s -> %s", sizeText(r.Before), sizeText(r.After)))
 	f.add("kept", fmt.Sprintf("%s, %s", count(r.Kept.Objects, "object"), sizeText(r.Kept.Bytes)))
 	f.add("dropped", fmt.Sprintf("%s, %s", count(r.Dropped.Objects, "object"), sizeText(r.Dropped.Bytes)))
-	f.add("history", fmt.Sprintf("%s after %s", count(uint64(r.Transactions), "transaction"), r.Horizon))
+	if r.Transactions == 0 {
+		f.add("history", fmt.Sprintf("none before transaction %s", r.Horizon))
+	} else {
+		f.add("history", fmt.Sprintf("%s, those after %s", count(uint64(r.Transactions), "transaction"), r.Horizon))
+	}
 	if r.DanglingTotal > 0 {
 		f.add("dangling", a.red(fmt.Sprintf("%s to objects that do not exist", count(r.DanglingTotal, "reference"))))
 	}
@@ -167,8 +171,8 @@ func (a *app) printPack(r *pack.Report) {
 	if len(r.Classes) > 0 {
 		t := table{header: []string{"CLASS", "KEPT", "BYTES", "DROPPED", "BYTES"}, right: map[int]bool{1: true, 2: true, 3: true, 4: true}}
 		for _, c := range r.Classes {
-			t.add(plain(c.Name), strconv.FormatUint(c.Kept.Objects, 10), strconv.FormatInt(c.Kept.Bytes, 10),
-				strconv.FormatUint(c.Dropped.Objects, 10), strconv.FormatInt(c.Dropped.Bytes, 10))
+			t.add(plain(c.Name), strconv.FormatUint(c.Kept.Objects, 10), shortSize(c.Kept.Bytes),
+				strconv.FormatUint(c.Dropped.Objects, 10), shortSize(c.Dropped.Bytes))
 		}
 		fmt.Fprintln(a.out)
 		a.printTable(&t)

@@ -20,7 +20,8 @@ func (a *app) pathCommand() *cobra.Command {
 with the fields that hold them; nodes of containers are left out. An object that
 nothing leads to is removed by the next pack: that is told, and the exit code is
 6 as for one that does not exist. Memory is some 40 bytes for each object that
-is nearer to the roots.
+is nearer to the roots. A root's name, or class@oid as references are printed,
+may stand in place of OID.
 
 With --json: oid, class, reachable, root (its name) and steps, each with oid,
 class and the field of the step before that leads to it.`,
@@ -47,15 +48,11 @@ type stepJSON struct {
 }
 
 func (a *app) path(ctx context.Context, path, target string) error {
-	v, err := a.view(ctx, path)
+	v, oid, err := a.viewOf(ctx, path, target)
 	if err != nil {
 		return err
 	}
 	defer v.close()
-	oid, err := v.target(target)
-	if err != nil {
-		return err
-	}
 	if _, err := v.snap.Find(oid); errors.Is(err, storage.ErrNotFound) {
 		return v.missing(oid)
 	} else if err != nil {
@@ -63,7 +60,7 @@ func (a *app) path(ctx context.Context, path, target string) error {
 	}
 	s := search{view: v, from: make(map[storage.OID]storage.OID)}
 	bar := a.progress("path")
-	bar.total = objectCount
+	bar.unit = objectCount
 	chain, err := s.to(ctx, oid, bar)
 	bar.end()
 	if err != nil {

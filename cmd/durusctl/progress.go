@@ -13,9 +13,11 @@ import (
 // gone when it ends.
 type progress struct {
 	to    io.Writer
+	width int // columns of to
 	what  string
-	total func(int64) string // the whole work in words; nil: it is bytes
-	next  time.Time          // when to print again; zero: never
+	unit  func(int64) string // an amount of work in words
+	began time.Time
+	next  time.Time // when to print again; zero: never
 	shown bool
 }
 
@@ -25,10 +27,11 @@ const (
 	barWidth      = 24
 )
 
+// progress makes one for a work that is measured in bytes.
 func (a *app) progress(what string) *progress {
-	p := &progress{to: a.err, what: what}
+	p := &progress{to: a.err, width: a.errWidth, what: what, unit: shortSize, began: time.Now()}
 	if isTerminal(a.err) && os.Getenv("TERM") != "dumb" {
-		p.next = time.Now().Add(progressAfter)
+		p.next = p.began.Add(progressAfter)
 	}
 	return p
 }
@@ -46,13 +49,27 @@ func (p *progress) update(done, total int64) {
 		return
 	}
 	p.next, p.shown = now.Add(progressEvery), true
-	all := sizeText(total)
-	if p.total != nil {
-		all = p.total(total)
+	length := barWidth
+	if p.width > 0 {
+		length = min(barWidth, p.width/4)
 	}
-	full := int(barWidth * done / total)
-	bar := strings.Repeat("#", full) + strings.Repeat(".", barWidth-full)
-	fmt.Fprintf(p.to, "\r%s [%s] %3d %% of %s\x1b[K", p.what, bar, 100*done/total, all)
+	full := int(int64(length) * done / total)
+	bar := strings.Repeat("#", full) + strings.Repeat(".", length-full)
+	line := fmt.Sprintf("%s [%s] %3d %% of %s%s", p.what, bar, 100*done/total, p.unit(total), p.pace(done, total, now.Sub(p.began)))
+	if p.width > 0 {
+		line = cut(line, p.width-1) // the cursor stands behind it
+	}
+	fmt.Fprintf(p.to, "\r%s\x1b[K", line)
+}
+
+// pace is the rate so far, and how long the rest takes at that rate.
+func (p *progress) pace(done, total int64, took time.Duration) string {
+	if done <= 0 || took <= 0 {
+		return ""
+	}
+	rate := float64(done) / took.Seconds()
+	left := time.Duration(float64(total-done) / rate * float64(time.Second))
+	return fmt.Sprintf(", %s/s, %s left", p.unit(int64(rate)), left.Round(time.Second))
 }
 
 // end removes the line.

@@ -20,8 +20,8 @@ func (a *app) referrersCommand() *cobra.Command {
 		Long: `The references to an object, one a line, with the object that holds each and its
 field. All objects of the database are read once for that, whether anything
 leads to them or not; memory does not grow with their number. A reference in a
-node of a container is shown as the container's. A root's name may stand in
-place of OID.
+node of a container is shown as the container's. A root's name, or class@oid as
+references are printed, may stand in place of OID.
 
 With --json each is one line: oid, class, field, weak, and node, the node of the
 container that holds the reference.`,
@@ -44,15 +44,11 @@ container that holds the reference.`,
 var errEnough = errors.New("enough")
 
 func (a *app) referrers(ctx context.Context, path, target string, limit int) error {
-	v, err := a.view(ctx, path)
+	v, oid, err := a.viewOf(ctx, path, target)
 	if err != nil {
 		return err
 	}
 	defer v.close()
-	oid, err := v.target(target)
-	if err != nil {
-		return err
-	}
 	_, err = v.snap.Find(oid)
 	there := err == nil
 	if err != nil && !errors.Is(err, storage.ErrNotFound) {

@@ -17,8 +17,8 @@ func (a *app) refsCommand() *cobra.Command {
 		Short: "What an object refers to",
 		Long: `The references of an object, one a line, with the field that holds each: strong
 ones, which keep an object alive, and weak ones. Of a container they are those
-of its entries, with their keys, not those of its nodes. A root's name may stand
-in place of OID.
+of its entries, with their keys, not those of its nodes. A root's name, or
+class@oid as references are printed, may stand in place of OID.
 
 With --json each is one line: oid, class, field, weak, and missing if there is
 no such object (any more).`,
@@ -39,15 +39,11 @@ no such object (any more).`,
 }
 
 func (a *app) refs(ctx context.Context, path, target string, limit int) error {
-	v, err := a.view(ctx, path)
+	v, oid, err := a.viewOf(ctx, path, target)
 	if err != nil {
 		return err
 	}
 	defer v.close()
-	oid, err := v.target(target)
-	if err != nil {
-		return err
-	}
 	rec, err := v.read(oid)
 	switch {
 	case errors.Is(err, storage.ErrNotFound):

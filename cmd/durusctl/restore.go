@@ -51,9 +51,6 @@ TIME is 2026-01-02T15:04:05Z, or of here: 2026-01-02 15:04:05 or 2026-01-02.`,
 	return fileArgs(cmd, 1)
 }
 
-// timeLayouts are what --at takes; those without a zone are times of here.
-var timeLayouts = []string{time.RFC3339Nano, "2006-01-02T15:04:05", "2006-01-02 15:04:05", "2006-01-02 15:04", "2006-01-02"}
-
 // parseAt reads a transaction id or a time.
 func parseAt(s string, here *time.Location) (storage.TID, time.Time, error) {
 	if s == "" {
@@ -62,10 +59,8 @@ func parseAt(s string, here *time.Location) (storage.TID, time.Time, error) {
 	if tid, err := storage.ParseTID(s); err == nil && tid > 0 {
 		return tid, time.Time{}, nil
 	}
-	for _, layout := range timeLayouts {
-		if t, err := time.ParseInLocation(layout, s, here); err == nil {
-			return 0, t, nil
-		}
+	if t, err := parseTime(s, here); err == nil {
+		return 0, t, nil
 	}
 	return 0, time.Time{}, fmt.Errorf("%q is neither a transaction id nor a time: give a number such as durusctl log prints, or a time such as 2026-01-02T15:04:05Z", s)
 }
@@ -86,6 +81,9 @@ func (a *app) restore(ctx context.Context, from, to string, o backup.RestoreOpti
 	bar.end()
 	if errors.Is(err, fs.ErrExist) {
 		return explain(err, to+" is there already, and nothing was changed: give another name, or --overwrite")
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return explainMissing(from, err)
 	}
 	if err != nil {
 		return err

@@ -97,7 +97,7 @@ func (a *app) retype(ctx context.Context, path, old, name string, merge bool) (e
 		return err
 	}
 	bar := a.progress("retype")
-	bar.total = objectCount
+	bar.unit = objectCount
 	for next := storage.OID(1); err == nil && next != 0; {
 		next, err = r.batch(ctx, next)
 		bar.update(int64(r.looked), int64(max(r.looked, st.Stats().Objects)))

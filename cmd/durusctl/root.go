@@ -19,6 +19,8 @@ type app struct {
 	color bool // out is a terminal that shows bold and colors
 	width int  // columns of out; 0: no terminal, any number
 
+	errWidth int // columns of err; 0: no terminal, any number
+
 	// running is set when arguments and flags were accepted: an error before
 	// is one of usage, wherever in cobra it comes from.
 	running bool
@@ -32,6 +34,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		err:   stderr,
 		color: isTerminal(stdout) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb",
 		width: widthOf(stdout),
+	}
+	if isTerminal(stderr) {
+		a.errWidth = widthOf(stderr)
 	}
 	root := a.root()
 	root.SetArgs(args)

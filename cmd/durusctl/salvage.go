@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 
 	"github.com/spf13/cobra"
 
@@ -98,6 +99,9 @@ func (a *app) salvage(ctx context.Context, in, out string, tail bool) error {
 	bar := a.progress("salvage")
 	r, err := filestorage.Salvage(ctx, filestorage.SalvageOptions{FS: posix.New(), In: in, Out: out, Tail: tail, Progress: bar.update})
 	bar.end()
+	if errors.Is(err, fs.ErrNotExist) {
+		return explainMissing(in, err)
+	}
 	if err != nil {
 		return err
 	}

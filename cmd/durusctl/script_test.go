@@ -54,6 +54,7 @@ func TestScripts(t *testing.T) {
 		},
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("GORACE", goRace)
+			env.Setenv("TZ", "UTC")
 			return nil
 		},
 	})

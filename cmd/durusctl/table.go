@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"strings"
-	"unicode/utf8"
 )
 
 // facts is a table of names and values, one a line.
@@ -14,10 +13,10 @@ func (f *facts) add(name, value string) { *f = append(*f, [2]string{name, value}
 func (a *app) printFacts(f facts) {
 	width := 0
 	for _, row := range f {
-		width = max(width, utf8.RuneCountInString(row[0]))
+		width = max(width, textWidth(row[0]))
 	}
 	for _, row := range f {
-		fmt.Fprint(a.out, a.bold(pad(row[0], width))+"  "+row[1]+"\n")
+		fmt.Fprint(a.out, a.bold(pad(row[0], width))+"  "+wrap(row[1], a.width, width+2)+"\n")
 	}
 }
 
@@ -38,7 +37,7 @@ func (a *app) printTable(t *table) {
 	widths := make([]int, len(t.header))
 	for _, row := range append([][]string{t.header}, t.rows...) {
 		for i, cell := range row {
-			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
+			widths[i] = max(widths[i], textWidth(cell))
 		}
 	}
 	t.fit(widths, a.width)
@@ -50,7 +49,7 @@ func (a *app) printTable(t *table) {
 			}
 			cell = cut(cell, widths[i])
 			if t.right[i] {
-				cells = append(cells, strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell))+cell)
+				cells = append(cells, strings.Repeat(" ", widths[i]-textWidth(cell))+cell)
 			} else {
 				cells = append(cells, pad(cell, widths[i]))
 			}
@@ -96,8 +95,4 @@ func (t *table) fit(widths []int, width int) {
 		}
 		widths[widest]--
 	}
-}
-
-func pad(s string, width int) string {
-	return s + strings.Repeat(" ", max(0, width-utf8.RuneCountInString(s)))
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -38,8 +39,22 @@ func (v *view) roots() ([]root, error) {
 	return list, nil
 }
 
+// viewOf opens a database to look at the object that an argument names.
+func (a *app) viewOf(ctx context.Context, path, arg string) (*view, storage.OID, error) {
+	v, err := a.view(ctx, path)
+	if err != nil {
+		return nil, 0, err
+	}
+	oid, err := v.target(arg)
+	if err != nil {
+		v.close()
+		return nil, 0, err
+	}
+	return v, oid, nil
+}
+
 // target is the object that an argument names: by its id, which need not be there,
-// or by the name of a root, which must.
+// by the name of a root, which must, or by class@oid, as references are printed.
 func (v *view) target(arg string) (storage.OID, error) {
 	oid, notID := storage.ParseOID(arg)
 	if notID == nil {
@@ -56,6 +71,11 @@ func (v *view) target(arg string) (storage.OID, error) {
 		}
 		names = append(names, fmt.Sprintf("%q", r.name))
 	}
+	if i := strings.LastIndexByte(arg, '@'); i > 0 {
+		if oid, err := storage.ParseOID(arg[i+1:]); err == nil && oid != 0 {
+			return oid, v.checkClass(oid, arg)
+		}
+	}
 	has := "it has no roots"
 	if len(names) > 0 {
 		has = "its roots are " + strings.Join(names[:min(len(names), maxReferences)], ", ")
@@ -66,12 +86,22 @@ func (v *view) target(arg string) (storage.OID, error) {
 	return 0, usageError{fmt.Sprintf("%q is not an object id, nor the name of a root of %s: %s", arg, v.path, has), v.command}
 }
 
+// checkClass refuses class@oid if the object is of another class. One that is not
+// there is the business of who looks for it.
+func (v *view) checkClass(oid storage.OID, arg string) error {
+	r, err := v.reference(oid)
+	if err != nil || r.Missing || plain(r.String()) == arg {
+		return err
+	}
+	return usageError{fmt.Sprintf("there is no %s in %s: object %s is %s", arg, v.path, oid, r), v.command}
+}
+
 // checkTarget refuses what names no object of any database.
 func checkTarget(cmd *cobra.Command, arg string) error {
 	if _, err := storage.ParseOID(arg); arg != "" && (err == nil || strings.Trim(arg, "0123456789") != "") {
 		return nil
 	}
-	return usageError{fmt.Sprintf("%q is not an object id: give a decimal number such as durusctl log prints, or the name of a root", arg), cmd.CommandPath()}
+	return usageError{fmt.Sprintf("%q is not an object id: give a decimal number such as durusctl log prints, class@number, or the name of a root", arg), cmd.CommandPath()}
 }
 
 // objectArgs makes a command of one that takes a file and an object.
@@ -123,17 +153,21 @@ func objectNames(cmd *cobra.Command, path, begun string) []string {
 	if err != nil {
 		return names
 	}
+	low, high := first, first
+	if first == 0 { // nothing was begun
+		low, high = rootOID, storage.MaxOID
+	}
 	// The ids that begin so: 17, 170-179, 1700-1799, ...
-	for low, high := first, first; low <= storage.MaxOID && len(names) < maxCompletions; low, high = low*10, high*10+9 {
-		if first == 0 {
-			low, high = rootOID, storage.MaxOID
-		}
+	for ; low <= storage.MaxOID && len(names) < maxCompletions; low, high = low*10, high*10+9 {
 		for p, err := range v.snap.Objects(low) {
 			if err != nil || p.OID > high || len(names) >= maxCompletions {
 				break
 			}
 			r, _ := v.reference(p.OID)
 			names = append(names, p.OID.String()+"\t"+plain(r.Class))
+		}
+		if first == 0 {
+			break
 		}
 	}
 	return names

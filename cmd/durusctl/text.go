@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"strconv"
 	"strings"
-	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -74,12 +73,6 @@ func plain(s string) string {
 	}
 	return b.String()
 }
-
-const timeLayout = "2006-01-02T15:04:05.000000Z"
-
-// timeText is the one spelling of times, in tables and in JSON: UTC, to the
-// microsecond, as the file has them.
-func timeText(t time.Time) string { return t.UTC().Format(timeLayout) }
 
 // sizeText is a number of bytes for people.
 func sizeText(n int64) string {

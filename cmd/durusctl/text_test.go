@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -73,7 +74,7 @@ func TestObjectsText(t *testing.T) {
 		{from(storage.MaxOID, 1), "281474976710655"},
 		{from(storage.MaxOID-3000, 2500), "2500 objects"},
 	} {
-		if got := objectsText(c.oids); got != c.want || len(got) > 20 {
+		if got := objectsText(c.oids, 20); got != c.want || len(got) > 20 {
 			t.Errorf("%d objects: %q, want %q", len(c.oids), got, c.want)
 		}
 	}
@@ -135,18 +136,24 @@ func printed(t *testing.T, v any) string {
 // The line comes late, not too often, and goes away.
 func TestProgress(t *testing.T) {
 	var out bytes.Buffer
-	p := &progress{to: &out, what: "verify", next: time.Now().Add(time.Hour)}
+	p := &progress{to: &out, width: 100, what: "verify", unit: shortSize, began: time.Now().Add(-10 * time.Second), next: time.Now().Add(time.Hour)}
 	p.update(1, 10)
 	p.end()
 	if out.Len() != 0 {
 		t.Errorf("short work prints %q", out.String())
 	}
 	p.next = time.Now().Add(-time.Second)
-	p.update(5, 10)
-	p.update(6, 10)
+	p.update(5120, 10240)
+	p.update(6000, 10240)
 	p.end()
-	if want := "\rverify [############............]  50 % of 10 bytes\x1b[K\r\x1b[K"; out.String() != want {
-		t.Errorf("it prints %q, want %q", out.String(), want)
+	if want := regexp.MustCompile(`^\rverify \[############............\]  50 % of 10.0 KiB, 51[12] B/s, 10s left\x1b\[K\r\x1b\[K$`); !want.MatchString(out.String()) {
+		t.Errorf("it prints %q", out.String())
+	}
+	out.Reset()
+	p.width, p.unit, p.next = 40, objectCount, time.Now().Add(-time.Second)
+	p.update(5000, 10000)
+	if want := "\rverify [#####.....]  50 % of 10000 obj…\x1b[K"; out.String() != want {
+		t.Errorf("on a narrow terminal it prints %q, want %q", out.String(), want)
 	}
 	out.Reset()
 	a := &app{err: &out}

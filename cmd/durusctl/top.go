@@ -184,7 +184,7 @@ func topOf(k *look) topJSON {
 	return j
 }
 
-const topLine = "%-20s %10s %10s %12s %12s %10s %6s"
+const topLine = "%-20s %10s %10s %11s %9s %8s %5s" // 79 columns
 
 // line is for files and pipes.
 func (w *watcher) line(k *look, first bool) {
@@ -218,13 +218,17 @@ func (w *watcher) screen(k *look) {
 	}
 	f.add("lock", "held by "+holder)
 	if t := &k.last; t.TID != 0 {
-		f.add("last", strings.TrimSpace(fmt.Sprintf("%s, %s ago  %s %s", t.TID, k.at.Sub(t.Time).Round(time.Millisecond), plain(t.User), plain(t.Description))))
+		f.add("last", strings.TrimSpace(fmt.Sprintf("%s, %s ago  %s %s", t.TID, ageText(k.at.Sub(t.Time)), plain(t.User), plain(t.Description))))
 	}
 	fmt.Fprint(w.out, "\x1b[H\x1b[2J", w.bold(plain(w.st.Path())), "  ", k.at.Format(time.TimeOnly), "\n\n")
 	w.printFacts(f)
 	fmt.Fprintln(w.out)
 	if !k.known {
 		fmt.Fprintln(w.out, "this system does not tell which processes have the file open")
+		return
+	}
+	if len(k.users) == 0 {
+		fmt.Fprintln(w.out, "no other process has it open")
 		return
 	}
 	t := table{header: []string{"PID", "MODE", "COMMAND"}, right: map[int]bool{0: true}}
@@ -276,10 +280,10 @@ func shortSize(n int64) string {
 	return s
 }
 
-// cut shortens text to n runes.
-func cut(s string, n int) string {
-	if r := []rune(s); len(r) > n {
-		return string(r[:n-1]) + "…"
+// ageText is how long ago something was.
+func ageText(d time.Duration) string {
+	if d < 10*time.Second {
+		return d.Round(time.Millisecond).String()
 	}
-	return s
+	return d.Round(time.Second).String()
 }

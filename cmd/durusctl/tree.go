@@ -22,6 +22,7 @@ type tree struct {
 	name   func(storage.OID) string            // class@oid; nil: the class is not known
 	follow func(ref codec.RefValue, depth int) // prints behind a reference what it leads to; nil: nothing
 	most   int                                 // bytes of a string that are shown; 0: maxString
+	raw    int                                 // bytes of a byte slice that are shown; 0: maxBytes
 	full   bool                                // nothing is cut
 	cuts   *int                                // counts what was cut
 }
@@ -165,11 +166,12 @@ func quoted(s string, most int) string {
 }
 
 func (t tree) bytes(b []byte) string {
-	if t.full || len(b) <= maxBytes {
+	most := cmp.Or(t.raw, maxBytes)
+	if t.full || len(b) <= most {
 		return "0x" + hex.EncodeToString(b)
 	}
 	t.wasCut()
-	return fmt.Sprintf("0x%s... (%d bytes)", hex.EncodeToString(b[:maxBytes]), len(b))
+	return fmt.Sprintf("0x%s... (%d bytes)", hex.EncodeToString(b[:most]), len(b))
 }
 
 func (t tree) wasCut() {

@@ -104,7 +104,7 @@ const readAhead = 512
 // each calls f for every object, in the order of their ids, and returns how many
 // cannot be read. It keeps readAhead places in memory, and one object.
 func (v *view) each(ctx context.Context, bar *progress, f func(*storage.Record) error) (unreadable uint64, err error) {
-	bar.total = objectCount
+	bar.unit = objectCount
 	defer bar.end()
 	var (
 		places []storage.Place

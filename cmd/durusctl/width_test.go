@@ -51,6 +51,59 @@ func TestTableDropsColumns(t *testing.T) {
 	}
 }
 
+// A table that is printed as it is read gives up columns in the order that it says.
+func TestColumnsFit(t *testing.T) {
+	for width, want := range map[int]string{
+		0:  "TID        WHO   THINGS      NOTE\n1234567    ada   1,2,3,4,5   a word or two",
+		49: "TID        WHO   THINGS      NOTE\n1234567    ada   1,2,3,4,5   a word or two",
+		48: "TID        WHO   THINGS     NOTE\n1234567    ada   1,2,3,4,5  a word or two",
+		44: "TID        WHO  THINGS  NOTE\n1234567    ada  1,2,3…  a word or two",
+		40: "TID        W…  NOTE\n1234567    a…  a word or two",
+		20: "TID        NOTE\n1234567    a word o…",
+	} {
+		a := &app{width: width}
+		c := a.columns("NOTE", []int{2, 1}, column{title: "TID", width: 9}, column{title: "WHO", width: 4, least: 2}, column{title: "THINGS", width: 10, least: 6})
+		if got := c.header() + "\n" + c.line("a word or two", "1234567", "ada", "1,2,3,4,5"); got != want {
+			t.Errorf("width %d: it prints\n%s\nwant\n%s", width, got, want)
+		}
+	}
+}
+
+// Letters of East Asia take two columns, and what joins a letter none.
+func TestTextWidth(t *testing.T) {
+	for s, want := range map[string]int{"": 0, "é": 1, "e\u0301": 1, "日本語": 6, "— …": 3, "한글": 4, "a😀b": 4, "👩\u200d🔬": 4} {
+		if got := textWidth(s); got != want {
+			t.Errorf("%q takes %d columns, want %d", s, got, want)
+		}
+	}
+	for width, want := range map[int]string{7: "日本語x", 6: "日本…", 5: "日本…", 4: "日…", 1: "…"} {
+		if got := cut("日本語x", width); got != want {
+			t.Errorf("cut to %d columns it is %q, want %q", width, got, want)
+		}
+	}
+	if got := pad("日本", 6) + "|"; got != "日本  |" {
+		t.Errorf("padded it is %q", got)
+	}
+}
+
+func TestWrap(t *testing.T) {
+	const text = "one two three incomprehensible four"
+	for _, c := range []struct {
+		width, indent int
+		want          string
+	}{
+		{0, 4, text},
+		{35, 0, text},
+		{34, 0, "one two three incomprehensible\nfour"},
+		{13, 0, "one two three\nincomprehensible\nfour"},
+		{13, 3, "one two\n   three\n   incomprehensible\n   four"},
+	} {
+		if got := wrap(text, c.width, c.indent); got != c.want {
+			t.Errorf("width %d, indent %d: %q, want %q", c.width, c.indent, got, c.want)
+		}
+	}
+}
+
 func TestWidthOf(t *testing.T) {
 	t.Setenv("COLUMNS", "")
 	if n := widthOf(&bytes.Buffer{}); n != 0 {

@@ -1,6 +1,7 @@
 package posix
 
 import (
+	"errors"
 	"os"
 
 	"github.com/durusdb/durus/vfs"
@@ -20,6 +21,25 @@ func (f *file) Advise(a vfs.Advice, off, n int64) {
 		return
 	}
 	_ = withFD(h, func(fd int) error { return unix.Fadvise(fd, off, n, unix.FADV_WILLNEED) }) // a hint
+}
+
+var _ vfs.Sparse = (*file)(nil)
+
+// Hole implements vfs.Sparse. The size is taken first: what is appended between
+// the two calls lies behind it, and is in no hole.
+func (f *file) Hole(off int64) int64 {
+	size, err := f.Size()
+	if err != nil {
+		return 0
+	}
+	data, err := f.f.Load().Seek(off, unix.SEEK_DATA)
+	switch {
+	case errors.Is(err, unix.ENXIO): // nothing but a hole follows, or off is behind the end
+		return max(size-off, 0)
+	case err != nil:
+		return 0
+	}
+	return data - off
 }
 
 // publishNew gives the file its name if that is free. Old kernels and some

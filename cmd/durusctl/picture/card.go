@@ -11,6 +11,7 @@ type card struct {
 	links  []link
 	x, y   float64 // top left corner
 	w, h   float64
+	column int
 }
 
 type line struct {

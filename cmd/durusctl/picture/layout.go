@@ -2,15 +2,18 @@ package picture
 
 import (
 	"cmp"
+	"math"
 	"slices"
+	"sort"
 )
 
 // The layout is layered, after Sugiyama, Tagawa and Toda (1981): cards stand in
-// columns by their distance from the first one, so references lead to the next
-// column, within one, or back. Those that lead back over columns bend around the
-// cards between: a bend is a place without a card. The order within a column
-// follows the mean of the neighbors, and so do the heights, which are the nearest
-// ones to it that keep the distances (isotonic regression).
+// columns by their distance from the first one. High columns are folded into
+// several, and many columns are broken into bands, as text is into lines. References that lead over columns bend around the cards between: a bend is
+// a place without a card. Those that come from one card share their bends, and so do
+// those that lead back to one card. The order within a column follows the mean of the neighbors, and
+// so do the heights, which are the nearest ones to it that keep the distances
+// (isotonic regression).
 
 // vertex is a place in a column: a card or a bend.
 type vertex struct {
@@ -28,7 +31,7 @@ type vertex struct {
 type wire struct {
 	link
 	from  *card
-	bends []*vertex // on the way, for one that leads back
+	bends []*vertex // on the way
 }
 
 // drawing is a graph with places.
@@ -37,6 +40,8 @@ type drawing struct {
 	wires         []*wire
 	columns       [][]*vertex
 	left, right   []float64 // of each column
+	band          []int     // of each column
+	above         []float64 // the middle of the way above each band
 	width, height float64
 }
 
@@ -46,12 +51,19 @@ const (
 	gap      = 64.0 // between columns
 	bendSize = 6.0
 	maxBends = 20_000 // beyond, references lead behind the cards
+
+	foldedLeast = 800.0 // high enough for any picture
+	foldStep    = 0.85
+	bandLeast   = 1500.0 // wide enough for any picture
+	bandGap     = 48.0
+	bandShape   = 2.0 // of the picture, width by height
 )
 
 // arrange finds a place for everything.
 func arrange(g *Graph) *drawing {
 	d := &drawing{cards: cards(g)}
 	of := d.layers()
+	d.fold()
 	d.connect(of)
 	d.sort()
 	d.place()
@@ -91,9 +103,75 @@ func (d *drawing) add(c *card, column int) *vertex {
 	return v
 }
 
+// fold breaks columns that are higher than foldedLeast, as far as it makes the
+// picture smaller. The order of the cards stays.
+func (d *drawing) fold() {
+	limit := 0.0
+	for _, column := range d.columns {
+		limit = max(limit, height(column))
+	}
+	whole, best := d.columns, math.Inf(1)
+	for ok := true; ok; ok = limit > foldedLeast {
+		var columns [][]*vertex
+		for _, column := range whole {
+			columns = append(columns, parts(column, limit)...)
+		}
+		if _, w, h := bands(columns); max(w, h) < best {
+			d.columns, best = columns, max(w, h)
+		}
+		limit *= foldStep
+	}
+	for i, column := range d.columns {
+		for j, v := range column {
+			v.column, v.order = i, j
+		}
+	}
+}
+
+// parts cuts a column into as few pieces as can be that are no higher than limit,
+// and makes them of about the same height.
+func parts(column []*vertex, limit float64) (list [][]*vertex) {
+	n := math.Ceil(height(column) / max(limit, 1))
+	share := height(column) / max(n, 1)
+	begin, sum := 0, 0.0
+	for i, v := range column {
+		if sum > 0 && sum+v.h > share+spacing {
+			list = append(list, column[begin:i:i])
+			begin, sum = i, 0
+		}
+		sum += v.h + spacing
+	}
+	return append(list, column[begin:])
+}
+
+func height(column []*vertex) float64 {
+	sum := 0.0
+	for _, v := range column {
+		sum += v.h + spacing
+	}
+	return sum
+}
+
+func widest(column []*vertex) float64 {
+	most := 0.0
+	for _, v := range column {
+		if v.card != nil {
+			most = max(most, v.card.w)
+		}
+	}
+	return most
+}
+
 // connect makes the wires and their bends.
 func (d *drawing) connect(of map[*card]*vertex) {
-	bends := 0
+	type place struct {
+		of     *card // where all references that bend here come from, or lead to
+		column int
+		back   bool
+	}
+	bends := make(map[place]*vertex)
+	joined := make(map[[2]*vertex]bool)
+	bent := 0
 	for _, c := range d.cards {
 		for _, l := range c.links {
 			w := &wire{from: c, link: l}
@@ -102,27 +180,39 @@ func (d *drawing) connect(of map[*card]*vertex) {
 			if to.column == from.column {
 				continue
 			}
-			at := from
-			for col := from.column - 1; col > to.column && bends < maxBends; col-- {
-				bend := d.add(nil, col)
-				bends++
-				join(bend, at)
+			step, at := place{of: c}, from
+			way := 1
+			if to.column < from.column {
+				step, way = place{of: l.to, back: true}, -1
+			}
+			for step.column = from.column + way; step.column != to.column && bent < maxBends; step.column += way {
+				bend := bends[step]
+				if bend == nil {
+					bend = d.add(nil, step.column)
+					bends[step] = bend
+				}
+				if pair := [2]*vertex{at, bend}; !joined[pair] {
+					joined[pair] = true
+					join(at, bend, way)
+				}
 				w.bends = append(w.bends, bend)
 				at = bend
+				bent++
 			}
-			switch to.column - at.column {
-			case 1:
-				join(at, to)
-			case -1:
-				join(to, at)
+			if at.column+way == to.column {
+				join(at, to, way)
 			}
 		}
 	}
 }
 
-func join(before, behind *vertex) {
-	before.behind = append(before.behind, behind)
-	behind.before = append(behind.before, before)
+// join makes neighbors of two vertices; way is 1 if the second is behind the first.
+func join(from, to *vertex, way int) {
+	if way < 0 {
+		from, to = to, from
+	}
+	from.behind = append(from.behind, to)
+	to.before = append(to.before, from)
 }
 
 // sort orders the columns so that few wires cross.
@@ -179,30 +269,88 @@ func (d *drawing) place() {
 			settle(column, func(v *vertex) float64 { return mean(slices.Concat(v.behind, v.before), v.y, middle) })
 		}
 	}
-	top := 0.0
-	for i, column := range d.columns {
-		for j, v := range column {
-			if t := v.y - v.h/2; i+j == 0 || t < top {
-				top = t
-			}
-		}
+	y, begin := 0.0, 0
+	ends, _, _ := bands(d.columns)
+	for _, end := range ends {
+		top, high := level(d.columns[begin:end])
+		d.above = append(d.above, y-bandGap/2)
+		d.spread(begin, end, y-top)
+		y += high + bandGap
+		begin = end
 	}
+	d.height = max(y-bandGap, 0)
+	d.width += gap / 2 // for what leads around the right side of the last column
+}
+
+// bands breaks columns into as few bands as make a picture that is not too wide for
+// its height. It returns where each ends, and the size of the picture.
+func bands(columns [][]*vertex) (ends []int, width, high float64) {
+	w, h, total := make([]float64, len(columns)), make([]float64, len(columns)), 0.0
+	for i, column := range columns {
+		w[i], h[i] = widest(column)+gap, height(column)
+		total += w[i]
+	}
+	fill := func(most float64) {
+		ends, width, high = nil, 0, 0
+		x, highest := 0.0, 0.0
+		for i := range columns {
+			if x > 0 && x+w[i] > most {
+				ends, high, x, highest = append(ends, i), high+highest+bandGap, 0, 0
+			}
+			x += w[i]
+			width, highest = max(width, x), max(highest, h[i])
+		}
+		ends, high = append(ends, len(columns)), high+highest
+	}
+	n := sort.Search(len(columns), func(n int) bool {
+		fill(max(total/float64(n+1)+1, bandLeast))
+		return width <= max(bandShape*high, bandLeast)
+	})
+	fill(max(total/float64(n+1)+1, bandLeast))
+	return ends, width, high
+}
+
+// spread gives the columns of a band their places, by so much further down than
+// they are.
+func (d *drawing) spread(begin, end int, by float64) {
 	x := 0.0
-	for _, column := range d.columns {
-		w := 0.0
-		for _, v := range column {
-			v.y -= top
-			d.height = max(d.height, v.y+v.h/2)
+	if end-begin < len(d.columns) {
+		x = gap / 2 // for what comes from other bands
+	}
+	for i := begin; i < end; i++ {
+		w := widest(d.columns[i])
+		for _, v := range d.columns[i] {
+			v.y += by
 			if v.card != nil {
-				v.card.x, v.card.y = x, v.y-v.h/2
-				w = max(w, v.card.w)
+				v.card.x, v.card.y, v.card.column = x, v.y-v.h/2, i
 			}
 		}
 		d.left, d.right = append(d.left, x), append(d.right, x+w)
-		d.width = x + w
+		d.band = append(d.band, len(d.above)-1)
+		d.width = max(d.width, x+w)
 		x += w + gap
 	}
-	d.width += gap / 2 // for what leads around the right side of the last column
+}
+
+// level makes columns no higher than the highest of them has to be, and returns where
+// that begins and how high it is: what lies above or below moves as little as the
+// distances allow.
+func level(columns [][]*vertex) (top, most float64) {
+	for _, column := range columns {
+		if h := height(column) - spacing; h > most {
+			first, last := column[0], column[len(column)-1]
+			most, top = h, (first.y-first.h/2+last.y+last.h/2-h)/2
+		}
+	}
+	for _, column := range columns {
+		above, below := top, top+most-height(column)+spacing // of where each may begin, if all before it touch
+		for _, v := range column {
+			v.y = min(max(v.y, above+v.h/2), below+v.h/2)
+			above += v.h + spacing
+			below += v.h + spacing
+		}
+	}
+	return top, most
 }
 
 // settle moves the vertices of a column as near to where they want to be as the

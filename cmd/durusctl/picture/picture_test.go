@@ -196,6 +196,53 @@ func TestLayout(t *testing.T) {
 	})
 }
 
+// An object that leads to many others, and they back to it, gives a picture about as
+// wide as it is high, and a small one is left alone.
+func TestFold(t *testing.T) {
+	star := func(n int) *drawing {
+		g := &Graph{Objects: []Object{{ID: "0", Class: "star"}}}
+		for i := range n {
+			id := fmt.Sprint(i + 1)
+			g.Objects[0].Rows = append(g.Objects[0].Rows, Row{Name: id, To: id})
+			g.Objects = append(g.Objects, Object{ID: id, Class: "planet", Rows: []Row{{Name: "Star", To: "0"}, {Name: "Name", Text: "planet " + id}}})
+		}
+		return arrange(g)
+	}
+	if d := star(8); len(d.columns) != 2 {
+		t.Errorf("a small picture has %d columns", len(d.columns))
+	}
+	for _, n := range []int{40, 60, 200, 1000} {
+		d := star(n)
+		if ratio := d.height / d.width; ratio < 0.5 || ratio > 2 {
+			t.Errorf("%d objects take %.0f x %.0f", n, d.width, d.height)
+		}
+		for _, w := range d.wires {
+			if from, to := w.from.x, w.to.x; len(w.bends) == 0 && math.Abs(from-to) > 600 {
+				t.Errorf("a reference over several columns does not bend around their cards")
+			}
+		}
+	}
+}
+
+// A chain is broken into bands, and no band leaves the picture.
+func TestBands(t *testing.T) {
+	for _, n := range []int{1, 5, 60, 300} {
+		g := &Graph{}
+		for i := range n {
+			g.Objects = append(g.Objects, Object{ID: fmt.Sprint(i), Class: "link", Rows: []Row{{Name: "Next", To: fmt.Sprint(i + 1)}, {Name: "Back", To: fmt.Sprint(i - 1)}}})
+		}
+		d := arrange(g)
+		if ratio := d.width / d.height; n >= 60 && (ratio < 1 || ratio > 3) || n <= 5 && len(d.above) != 1 {
+			t.Errorf("%d objects take %.0f x %.0f in %d bands", n, d.width, d.height, len(d.above))
+		}
+		for i, c := range d.cards {
+			if c.column != i || c.x < 0 || c.x+c.w > d.width || c.y < -0.01 || c.y+c.h > d.height+0.01 {
+				t.Errorf("card %d of %d is in column %d, at %.0f %.0f of %.0f x %.0f", i, n, c.column, c.x, c.y, d.width, d.height)
+			}
+		}
+	}
+}
+
 // A large graph is drawn in a moment, also one that is a chain or a star.
 func TestLargeLayouts(t *testing.T) {
 	const n = 2000
@@ -229,6 +276,15 @@ func TestShort(t *testing.T) {
 	} {
 		if got := short(c.in, c.most); got != c.want {
 			t.Errorf("short(%q, %d) = %q, want %q", c.in, c.most, got, c.want)
+		}
+	}
+}
+
+// A graph of nothing is a picture all the same.
+func TestEmptyGraph(t *testing.T) {
+	for _, f := range formats {
+		if out := drawn(t, f, &Graph{Title: "nothing"}); !strings.Contains(out, "nothing") {
+			t.Errorf("%s: %q", f.name, out)
 		}
 	}
 }

@@ -89,7 +89,7 @@ func (p *painter) card(c *card) {
 
 // port is the side of a card at which a reference leaves it.
 func (p *painter) port(from, to *card) float64 {
-	if to.x < from.x {
+	if to.column < from.column {
 		return from.x
 	}
 	return from.x + from.w
@@ -104,24 +104,44 @@ func (p *painter) wire(w *wire) {
 	}
 	p.f(`<path class="%s" marker-end="url(#a)" d="M%s %s`, class, num(x), num(y))
 	tx, ty := w.to.x, w.to.headY()
+	at := w.from.column
 	switch {
-	case w.from.x == w.to.x: // of one column, or itself: around the right side
+	case at == w.to.column: // or itself: around the right side
 		tx += w.to.w
 		out := max(x, tx) + 14 + min(math.Abs(ty-y)/12, gap-22) // not all in one line
 		p.f("C%s %s %s %s %s %s", num(out), num(y), num(out), num(ty), num(tx), num(ty))
-	case w.to.x < w.from.x:
-		tx += w.to.w
+	case w.to.column < at:
 		for _, b := range w.bends {
-			right, left := p.right[b.column], p.left[b.column]
-			p.curve(x, y, right, b.y)
-			p.f("H%s", num(left))
-			x, y = left, b.y
+			p.lead(at, b.column, x, y, p.right[b.column], b.y)
+			x, y, at = p.left[b.column], b.y, b.column
+			p.f("H%s", num(x))
 		}
-		p.curve(x, y, tx, ty)
+		p.lead(at, w.to.column, x, y, tx+w.to.w, ty)
 	default:
-		p.curve(x, y, tx, ty)
+		for _, b := range w.bends {
+			p.lead(at, b.column, x, y, p.left[b.column], b.y)
+			x, y, at = p.right[b.column], b.y, b.column
+			p.f("H%s", num(x))
+		}
+		p.lead(at, w.to.column, x, y, tx, ty)
 	}
 	p.f("\"/>\n")
+}
+
+// lead leads from a column to the one beside it: from one band to another through
+// the way between them.
+func (p *painter) lead(from, to int, x, y, tx, ty float64) {
+	if p.band[from] == p.band[to] {
+		p.curve(x, y, tx, ty)
+		return
+	}
+	out, between := gap/2, p.above[max(p.band[from], p.band[to])]
+	if to < from {
+		out = -out
+	}
+	p.f("C%s %s %s %s %s %s", num(x+out), num(y), num(x+out), num(between), num(x), num(between))
+	p.f("H%s", num(tx))
+	p.f("C%s %s %s %s %s %s", num(tx-out), num(between), num(tx-out), num(ty), num(tx), num(ty))
 }
 
 // curve leads from one point to another, level at both.
