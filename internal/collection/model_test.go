@@ -57,6 +57,14 @@ func (m memory) Node(oid uint64, pos int64) (*Node, error) {
 	return n, err
 }
 
+func (m memory) Leaf(oid uint64, pos int64) (*Leaf, error) {
+	l, _, err := Open((*m.log)[pos-1])
+	if l != nil {
+		l.OID, l.Pos = oid, pos
+	}
+	return l, err
+}
+
 func (m memory) Count(_ uint64, pos int64) (int64, error) { return ParseCounter((*m.log)[pos-1]) }
 
 var tiny = Limits{Leaf: 4, LeafBytes: 64, Fanout: 4, Counters: 2}
