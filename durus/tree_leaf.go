@@ -61,6 +61,12 @@ func (r *treeReader[K, V]) use(oid OID, pos storage.Position, l *storedLeaf, all
 		return treeNode[K, V]{raw: l}, nil
 	}
 	leaf, err := r.decode(l.Leaf)
+	if err != nil && !all {
+		// Something in it is not of the program's type: an error for who looks it
+		// up, however often others were before.
+		l.uses.Store(0)
+		return treeNode[K, V]{raw: l}, nil
+	}
 	if err != nil {
 		return treeNode[K, V]{}, err
 	}

@@ -124,6 +124,11 @@ func treeModel(t *rapid.T, class string) {
 		if added != len(model)-len(was) {
 			t.Fatalf("round %d: added %d, want %d", round, added, len(model)-len(was))
 		}
+		for i := range b.Changes {
+			if b.Changes[i].Leaf != nil {
+				sameLeaf(t, &b.Changes[i])
+			}
+		}
 		m.put(b.Changes)
 		tree.Fresh = false
 		shape, err := Check(m, oid, class)
