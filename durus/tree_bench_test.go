@@ -2,9 +2,12 @@ package durus
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
+	"sync"
+	"sync/atomic"
 	"testing"
 )
 
@@ -56,7 +59,7 @@ func benchTree(b *testing.B) (*DB, []int64) {
 // the program had just begun.
 func BenchmarkTreeGetCold(b *testing.B) {
 	db, keys := benchTree(b)
-	for _, uses := range []int{1, 2, 3, 5, 10, 50} {
+	for _, uses := range []int{1, 2, 5, 10, 20, 50} {
 		b.Run(fmt.Sprint("ints, ", uses, " a leaf"), func(b *testing.B) {
 			b.ReportAllocs()
 			benchGet(b, db, func(tx *Tx, o *orchard, i int) bool {
@@ -184,4 +187,40 @@ func BenchmarkTreeLen(b *testing.B) {
 		}
 		return nil
 	})
+}
+
+// Four handles, as of four processes, put random keys into one tree, 100 in each
+// transaction: nodes are changed by others in between.
+func BenchmarkTreePutByFour(b *testing.B) {
+	db, _ := benchTree(b)
+	b.ReportAllocs()
+	var wg sync.WaitGroup
+	var left atomic.Int64
+	left.Store(int64(b.N))
+	opts := db.opts
+	b.ResetTimer()
+	for range 4 {
+		wg.Go(func() {
+			other, err := Open(db.path, &opts)
+			if err != nil {
+				b.Error(err)
+				return
+			}
+			for left.Add(-1) >= 0 && err == nil {
+				err = other.Update(context.Background(), func(tx *Tx) error {
+					o, err := theOrchard.Load(tx)
+					for i := 0; i < 100 && err == nil; i++ {
+						k := rand.Int64N(1 << 50)
+						err = o.Ints.Put(tx, k, k)
+					}
+					return err
+				})
+			}
+			if err := errors.Join(err, other.Close()); err != nil {
+				b.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	b.ReportMetric(100*float64(b.N)/b.Elapsed().Seconds(), "keys/s")
 }

@@ -20,14 +20,15 @@ type storedLeaf struct {
 	uses atomic.Uint32
 }
 
+// isStoredLeaf tells what of the cache gives way, see givesWay.
 func isStoredLeaf(v any) bool {
 	_, ok := v.(*storedLeaf)
 	return ok
 }
 
 // worth is how many keys are looked up in a leaf as it is stored before it is
-// decoded. Decoding costs as much as some ten or twenty lookups do (see
-// BenchmarkTreeGetCold): whoever stops just after it has lost no more than half.
+// decoded. Decoding costs as much as ten lookups of integers, or twenty of structs
+// (see BenchmarkTreeGetCold): whoever stops just after it has lost about half.
 const worth = 12
 
 // treeLeaf is a leaf of a tree in the object cache, decoded. It is shared and
@@ -167,7 +168,7 @@ func (c *core) placed(containers []pending) func(uint64, func(OID) storage.Posit
 					continue
 				}
 				c.gen.cache.retire(storage.Position(ch.Leaf.Pos))
-				ch.Leaf.Pos = int64(pos)
+				ch.Leaf.Pos = int64(pos) // nobody else has it yet
 				c.gen.cache.put(pos, &storedLeaf{Leaf: ch.Leaf, class: ch.Class}, ch.Leaf.Memory())
 			}
 		}

@@ -14,7 +14,7 @@ import (
 // is immutable.
 type Leaf struct {
 	OID uint64 // of the node
-	Pos int64  // where its state begins, 0 for one that is not stored
+	Pos int64  // where its state begins; of a Change's, the state that it was built from; 0: none is stored
 
 	Head    bool
 	Key     string   // of a head: what its keys are
@@ -34,6 +34,7 @@ type places struct {
 	ends []uint32
 }
 
+// len is the number of elements.
 func (p *places) len() int { return len(p.ends) }
 
 // start is where element i begins; behind the last one, where that ends.
