@@ -97,9 +97,8 @@ func (c *cache) get(pos storage.Position) *entry {
 }
 
 // put adds the object of the record at pos, unless it is there already, and
-// returns the one that is cached now. An *Opaque that is there gives way to a
-// typed object: its class was registered since. An object too big for the
-// cache comes back uncached.
+// returns the one that is cached now. What is there gives way to what is decoded
+// further (see givesWay). An object too big for the cache comes back uncached.
 func (c *cache) put(pos storage.Position, value any, size int64) any {
 	size += entryOverhead
 	if size > c.limit {
@@ -109,7 +108,7 @@ func (c *cache) put(pos storage.Position, value any, size int64) any {
 	defer c.mu.Unlock()
 	if i, found := c.search(pos); found {
 		old := c.table.Load().slots[i].Load()
-		if !isOpaque(old.value) || isOpaque(value) {
+		if !givesWay(old.value, value) {
 			return old.value
 		}
 		c.remove(i, old)
@@ -129,12 +128,34 @@ func (c *cache) put(pos storage.Position, value any, size int64) any {
 	return value
 }
 
+// givesWay tells whether an object in the cache gives way to another of the same
+// record: an *Opaque to a typed object, whose class was registered since, and a
+// leaf as it is stored to a decoded one.
+func givesWay(old, value any) bool {
+	if isStoredLeaf(old) {
+		return isNode(value) && !isStoredLeaf(value)
+	}
+	return isOpaque(old) && !isOpaque(value)
+}
+
 // drop removes the record at pos.
 func (c *cache) drop(pos storage.Position) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if i, found := c.search(pos); found {
 		c.remove(i, c.table.Load().slots[i].Load())
+	}
+}
+
+// retire removes the leaf at pos if it is one as it is stored: the revision that
+// its next one was built from, which hardly anybody will build from again.
+func (c *cache) retire(pos storage.Position) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if i, found := c.search(pos); found {
+		if e := c.table.Load().slots[i].Load(); isStoredLeaf(e.value) {
+			c.remove(i, e)
+		}
 	}
 }
 

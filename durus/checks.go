@@ -130,12 +130,8 @@ func (c *core) unchangedValues(rec storage.Record, l leaf) bool {
 		return true
 	}
 	plan, values := l.values()
-	raw := codec.AppendArrayHead(nil, len(n.Values))
-	for _, v := range n.Values {
-		raw = append(raw, v...)
-	}
 	again := reflect.New(reflect.TypeOf(values).Elem()).Interface()
-	extra, err := plan.many.Decode(raw, c.tag, again)
+	extra, err := plan.many.Decode(collection.Array(n.Values), c.tag, again)
 	if err != nil {
 		return true
 	}

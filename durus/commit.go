@@ -49,6 +49,7 @@ func (c *core) commit(ctx context.Context, base storage.Snapshot, meta storage.M
 		Spilled: spilled,
 		Meta:    meta,
 		Hold:    hold,
+		Placed:  c.placed(w.containers),
 	})
 	err = c.byContainer(err)
 	c.showWay(err, base, records)

@@ -240,24 +240,42 @@ func (s *nodeStore) Find(oid uint64) (int64, error) {
 
 // Node implements collection.Store.
 func (s *nodeStore) Node(oid uint64, pos int64) (*collection.Node, error) {
+	l, n, err := s.node(oid, pos)
+	if l != nil {
+		n = l.Node()
+	}
+	return n, err
+}
+
+// Leaf implements collection.Store.
+func (s *nodeStore) Leaf(oid uint64, pos int64) (*collection.Leaf, error) {
+	l, _, err := s.node(oid, pos)
+	return l, err
+}
+
+// node returns a leaf of a tree as it is stored, any other node taken apart.
+func (s *nodeStore) node(oid uint64, pos int64) (*collection.Leaf, *collection.Node, error) {
 	if e := s.gen.cache.get(storage.Position(pos)); e != nil {
-		if n, ok := e.value.(*innerNode); ok {
-			return n.raw, nil
+		switch n := e.value.(type) {
+		case *storedLeaf:
+			return n.Leaf, nil, nil
+		case *innerNode:
+			return nil, n.raw, nil
 		}
 	}
 	rec, err := s.snap.Read(OID(oid), storage.Position(pos))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	n, err := parseNode(s.c, rec, pos)
-	if err == nil && n.Level > 0 {
-		in := &innerNode{raw: n}
-		if known, ok := s.c.db.class(s.gen, s.snap, rec.Class); ok {
-			in.class = known.name
-		}
-		s.gen.cache.put(storage.Position(pos), in, int64(len(rec.Payload)))
+	l, n, err := openNode(s.c, rec, pos)
+	switch {
+	case err != nil:
+	case l != nil:
+		s.gen.cache.put(storage.Position(pos), &storedLeaf{Leaf: l, class: s.c.nodeClass(s.gen, s.snap, rec.Class)}, l.Memory())
+	case n.Level > 0:
+		s.gen.cache.put(storage.Position(pos), &innerNode{raw: n, class: s.c.nodeClass(s.gen, s.snap, rec.Class)}, int64(len(rec.Payload)))
 	}
-	return n, err
+	return l, n, err
 }
 
 // Count implements collection.Store.
@@ -265,16 +283,29 @@ func (s *nodeStore) Count(oid uint64, pos int64) (int64, error) {
 	return s.c.count(s.snap, s.gen, OID(oid), storage.Position(pos))
 }
 
-func parseNode(c *core, rec storage.Record, pos int64) (*collection.Node, error) {
+// openNode returns a leaf of a tree as it is stored, any other node taken apart.
+func openNode(c *core, rec storage.Record, pos int64) (*collection.Leaf, *collection.Node, error) {
 	if rec.Codec != storage.CodecMsgpack {
-		return nil, fmt.Errorf("%w: object %s is stored with codec %d, which this program does not know: use a newer version", ErrTooNew, rec.OID, rec.Codec)
+		return nil, nil, fmt.Errorf("%w: object %s is stored with codec %d, which this program does not know: use a newer version", ErrTooNew, rec.OID, rec.Codec)
 	}
-	n, err := collection.Parse(rec.Payload)
-	if err != nil {
-		return nil, c.nodeError(rec.OID, err)
+	l, n, err := collection.Open(rec.Payload)
+	switch {
+	case err != nil:
+		return nil, nil, c.nodeError(rec.OID, err)
+	case l != nil:
+		l.OID, l.Pos = uint64(rec.OID), pos
+	default:
+		n.OID, n.Pos = uint64(rec.OID), pos
 	}
-	n.OID, n.Pos = uint64(rec.OID), pos
-	return n, nil
+	return l, n, nil
+}
+
+// nodeClass is the name of the class of a node, "" if it is unknown.
+func (c *core) nodeClass(gen *generation, snap storage.Snapshot, id storage.ClassID) string {
+	if known, ok := c.db.class(gen, snap, id); ok {
+		return known.name
+	}
+	return ""
 }
 
 // nodeError is for a node that cannot be what the file says.
@@ -318,6 +349,7 @@ func (c *core) count(snap storage.Snapshot, gen *generation, oid OID, pos storag
 type node interface{ isNode() }
 
 func (*innerNode) isNode()      {}
+func (*storedLeaf) isNode()     {}
 func (*treeLeaf[K, V]) isNode() {}
 func (counterNode) isNode()     {}
 

@@ -51,11 +51,12 @@ type keySet[K any] struct {
 	common   string // what all keys begin with, if they are strings
 }
 
-// newKeySet decodes the keys of a node.
-func newKeySet[K any](order *keyOrder[K], raw [][]byte, tag uint64) (*keySet[K], error) {
-	s := &keySet[K]{keyOrder: order, keys: make([]K, len(raw)), prefixes: make([]uint64, len(raw))}
-	for i, r := range raw {
-		c := codec.NewCursor(r)
+// newKeySet decodes the n keys of a node.
+func newKeySet[K any](order *keyOrder[K], n int, at func(i int) []byte, tag uint64) (*keySet[K], error) {
+	s := &keySet[K]{keyOrder: order, keys: make([]K, n), prefixes: make([]uint64, n)}
+	var c codec.Cursor // one for all: a plan lets it escape
+	for i := range n {
+		c = codec.NewCursor(at(i))
 		order.plan.decode(&c, unsafe.Pointer(&s.keys[i]), tag)
 		if err := c.Err(); err != nil {
 			return nil, err

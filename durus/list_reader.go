@@ -78,17 +78,17 @@ func (r *listReader[V]) load(oid OID, pos storage.Position) (*innerNode, *listLe
 	if err := c.checkContainer(oid, r.oid, rec, collection.ClassList); err != nil {
 		return nil, nil, err
 	}
-	n, err := parseNode(c, rec, int64(pos))
+	tree, n, err := openNode(c, rec, int64(pos))
 	if err != nil {
 		return nil, nil, err
 	}
-	if n.Keys != nil || n.Head != (oid == r.oid) || !n.Head && n.Of != uint64(r.oid) {
+	if tree != nil || n.Keys != nil || n.Head != (oid == r.oid) || !n.Head && n.Of != uint64(r.oid) {
 		return nil, nil, c.nodeError(oid, errors.New("it is no node of a list"))
 	}
 	if n.Level > 0 {
 		return c.cacheInner(pos, n, rec.Class), nil, nil
 	}
-	vals, extra, err := decodeValues[V](r.typ.values, n.Values, len(n.Values), c.tag)
+	vals, extra, err := decodeValues[V](r.typ.values, len(n.Values), collection.Array(n.Values), c.tag)
 	if err != nil {
 		return nil, nil, fmt.Errorf("durus: list %s in %s cannot be read as one of %s: %w", r.oid, c.db.path, typeFor[V](), err)
 	}

@@ -68,16 +68,6 @@ func valueProblem(t reflect.Type, forbidden func(reflect.Type) string) string {
 	return ""
 }
 
-// treeLeaf is a leaf of a tree in the object cache. It is shared and immutable.
-type treeLeaf[K comparable, V any] struct {
-	*keySet[K]
-	typ   *treeType[K, V]
-	vals  []V
-	extra codec.Extra // what is unknown in vals
-}
-
-func (l *treeLeaf[K, V]) values() (*valuePlan, any) { return l.typ.values, &l.vals }
-
 // treeReader finds nodes of one tree in the session's snapshot.
 type treeReader[K comparable, V any] struct {
 	c    *core
@@ -86,12 +76,20 @@ type treeReader[K comparable, V any] struct {
 	note *container // of a writable session
 }
 
-// node returns an inner node or a leaf.
-func (r *treeReader[K, V]) node(oid OID) (*innerNode, *treeLeaf[K, V], error) {
+// treeNode is a node of a tree: one of these.
+type treeNode[K comparable, V any] struct {
+	inner *innerNode
+	leaf  *treeLeaf[K, V]
+	raw   *storedLeaf // a leaf of which one key is looked for
+}
+
+// node returns a node. A leaf is decoded if all of it is wanted, and otherwise
+// once it is worth it.
+func (r *treeReader[K, V]) node(oid OID, all bool) (treeNode[K, V], error) {
 	c := r.c
 	pos, err := c.snap.Find(oid)
 	if err != nil {
-		return nil, nil, r.missing(oid, err)
+		return treeNode[K, V]{}, r.missing(oid, err)
 	}
 	if r.note != nil {
 		c.visit(oid, r.note)
@@ -101,15 +99,19 @@ func (r *treeReader[K, V]) node(oid OID) (*innerNode, *treeLeaf[K, V], error) {
 		case *treeLeaf[K, V]:
 			if n.typ == r.typ {
 				c.shared.handedOutNode(oid, pos, c.gen, n)
-				return nil, n, nil
+				return treeNode[K, V]{leaf: n}, nil
+			}
+		case *storedLeaf:
+			if r.owns(oid, n) {
+				return r.use(oid, pos, n, all)
 			}
 		case *innerNode:
 			if oid != r.oid || n.raw.Key == r.typ.plan.name && n.class == r.typ.class {
-				return n, nil, nil
+				return treeNode[K, V]{inner: n}, nil
 			}
 		}
 	}
-	return r.load(oid, pos)
+	return r.load(oid, pos, all)
 }
 
 func (r *treeReader[K, V]) missing(oid OID, err error) error {
@@ -123,41 +125,46 @@ func (r *treeReader[K, V]) missing(oid OID, err error) error {
 }
 
 // load reads a node.
-func (r *treeReader[K, V]) load(oid OID, pos storage.Position) (*innerNode, *treeLeaf[K, V], error) {
+func (r *treeReader[K, V]) load(oid OID, pos storage.Position, all bool) (n treeNode[K, V], err error) {
 	c := r.c
 	c.db.counters.misses.Add(1)
 	rec, err := c.read(oid, pos)
 	if err != nil {
-		return nil, nil, err
+		return n, err
 	}
 	if err := c.checkContainer(oid, r.oid, rec, r.typ.class); err != nil {
-		return nil, nil, err
+		return n, err
 	}
-	n, err := parseNode(c, rec, int64(pos))
+	leaf, inner, err := openNode(c, rec, int64(pos))
 	if err != nil {
-		return nil, nil, err
+		return n, err
 	}
-	if n.Head && n.Key != r.typ.plan.name {
-		return nil, nil, r.wrongKeys(n.Key)
+	if leaf != nil {
+		if leaf.Head && leaf.Key != r.typ.plan.name {
+			return n, r.wrongKeys(leaf.Key)
+		}
+		stored := &storedLeaf{Leaf: leaf, class: c.nodeClass(c.gen, c.snap, rec.Class)}
+		if !r.owns(oid, stored) {
+			return n, r.stranger(oid)
+		}
+		if have, ok := c.gen.cache.put(pos, stored, leaf.Memory()).(*storedLeaf); ok {
+			stored = have
+		}
+		return r.use(oid, pos, stored, all)
 	}
-	if n.Keys == nil || n.Head != (oid == r.oid) || !n.Head && n.Of != uint64(r.oid) || n.Level == 0 && (n.Values == nil) != (r.typ.values == nil) {
-		return nil, nil, c.nodeError(oid, fmt.Errorf("it is no node of a %s", r.typ.class))
+	if inner.Head && inner.Key != r.typ.plan.name {
+		return n, r.wrongKeys(inner.Key)
 	}
-	if n.Level > 0 {
-		return c.cacheInner(pos, n, rec.Class), nil, nil
+	if inner.Keys == nil || inner.Head != (oid == r.oid) || !inner.Head && inner.Of != uint64(r.oid) {
+		return n, r.stranger(oid)
 	}
-	leaf, err := r.leaf(n)
-	if err != nil {
-		return nil, nil, err
-	}
-	if r.typ.plan.encoded { // the cache is for leaves of the program's types
-		return nil, leaf, nil
-	}
-	if cached, ok := c.gen.cache.put(pos, leaf, r.memory(leaf, len(rec.Payload))).(*treeLeaf[K, V]); ok && cached.typ == r.typ {
-		leaf = cached
-	}
-	c.shared.handedOutNode(oid, pos, c.gen, leaf)
-	return nil, leaf, nil
+	n.inner = c.cacheInner(pos, inner, rec.Class)
+	return n, nil
+}
+
+// stranger is the error for a node of another container.
+func (r *treeReader[K, V]) stranger(oid OID) error {
+	return r.c.nodeError(oid, fmt.Errorf("it is no node of a %s", r.typ.class))
 }
 
 func (r *treeReader[K, V]) wrongKeys(have string) error {
@@ -165,21 +172,9 @@ func (r *treeReader[K, V]) wrongKeys(have string) error {
 		ErrType, r.typ.class, r.oid, r.c.db.path, have, reflect.TypeFor[K](), r.typ.plan.name)
 }
 
-// memory is about what a leaf takes in the cache.
-func (r *treeReader[K, V]) memory(l *treeLeaf[K, V], payload int) int64 {
-	size := l.memory()
-	if r.typ.values != nil {
-		size += int64(len(l.vals))*r.typ.values.size + int64(payload)/2
-	}
-	return size
-}
-
 // cacheInner puts an inner node into the cache and returns the one that is there.
 func (c *core) cacheInner(pos storage.Position, n *collection.Node, class storage.ClassID) *innerNode {
-	in := &innerNode{raw: n}
-	if known, ok := c.db.class(c.gen, c.snap, class); ok {
-		in.class = known.name
-	}
+	in := &innerNode{raw: n, class: c.nodeClass(c.gen, c.snap, class)}
 	if cached, ok := c.gen.cache.put(pos, in, int64(64*len(n.Children))).(*innerNode); ok {
 		return cached
 	}
@@ -207,49 +202,8 @@ func (c *core) checkContainer(oid, head OID, rec storage.Record, class string) e
 	return nil
 }
 
-// leaf decodes a leaf.
-func (r *treeReader[K, V]) leaf(n *collection.Node) (*treeLeaf[K, V], error) {
-	l := &treeLeaf[K, V]{typ: r.typ}
-	var err error
-	if l.keySet, err = newKeySet(&r.typ.keyOrder, n.Keys, r.c.tag); err != nil {
-		return nil, r.misfit(err)
-	}
-	l.vals, l.extra, err = decodeValues[V](r.typ.values, n.Values, len(n.Keys), r.c.tag)
-	if err != nil {
-		return nil, r.misfit(err)
-	}
-	return l, nil
-}
-
 func (r *treeReader[K, V]) misfit(err error) error {
 	return fmt.Errorf("durus: %s %s in %s cannot be read as one of %s to %s: %w", r.typ.class, r.oid, r.c.db.path, reflect.TypeFor[K](), reflect.TypeFor[V](), err)
-}
-
-// decodeValues decodes n values; without a plan there are none. extra is what is
-// unknown in them.
-func decodeValues[V any](plan *valuePlan, raw [][]byte, n int, tag uint64) (vals []V, extra codec.Extra, err error) {
-	if plan == nil || n == 0 {
-		return make([]V, n), nil, nil
-	}
-	if plan.many == nil {
-		vals = make([]V, n)
-		for i := range vals {
-			if _, err := plan.one.Decode(raw[i], tag, &vals[i]); err != nil {
-				return nil, nil, err
-			}
-		}
-		return vals, nil, nil
-	}
-	size := 5
-	for _, r := range raw {
-		size += len(r)
-	}
-	b := codec.AppendArrayHead(make([]byte, 0, size), n)
-	for _, r := range raw {
-		b = append(b, r...)
-	}
-	extra, err = plan.many.Decode(b, tag, &vals)
-	return vals, extra, err
 }
 
 // keys returns the keys of an inner node.
@@ -259,7 +213,7 @@ func (r *treeReader[K, V]) keys(n *innerNode) (*keySet[K], error) {
 			return s, nil
 		}
 	}
-	s, err := newKeySet(&r.typ.keyOrder, n.raw.Keys, r.c.tag)
+	s, err := newKeySet(&r.typ.keyOrder, len(n.raw.Keys), func(i int) []byte { return n.raw.Keys[i] }, r.c.tag)
 	if err != nil {
 		return nil, r.misfit(err)
 	}
@@ -280,27 +234,29 @@ const (
 	seekBefore             // the one with the greatest key before the key, if any
 )
 
-// path is where a descent ended. lower and upper are what separates the leaf
-// from its neighbours; nil at the ends of the tree.
+// path is where a descent ended: at a leaf, decoded or not. lower and upper are
+// what separates it from its neighbours; nil at the ends of the tree.
 type path[K comparable, V any] struct {
 	leaf         *treeLeaf[K, V]
+	raw          *storedLeaf
 	lower, upper *K
 }
 
-// descend goes from the head to a leaf. Deeper than any tree can be, it is in a
-// damaged one.
-func (r *treeReader[K, V]) descend(how seek, k *K) (p path[K, V], err error) {
+// descend goes from the head to a leaf, which is decoded if all of it is wanted.
+// Deeper than any tree can be, it is in a damaged one.
+func (r *treeReader[K, V]) descend(how seek, k *K, all bool) (p path[K, V], err error) {
 	oid := r.oid
 	for level := -1; ; {
-		inner, leaf, err := r.node(oid)
+		n, err := r.node(oid, all)
 		if err != nil {
 			return p, err
 		}
-		if leaf != nil {
+		inner := n.inner
+		if inner == nil {
 			if level > 1 {
 				return p, r.displaced(oid)
 			}
-			p.leaf = leaf
+			p.leaf, p.raw = n.leaf, n.raw
 			return p, nil
 		}
 		if level >= 0 && inner.raw.Level != level-1 {
@@ -347,9 +303,13 @@ func (r *treeReader[K, V]) foreign(k *K) error {
 
 // get looks a key up in the snapshot.
 func (r *treeReader[K, V]) get(k *K) (v *V, found bool, err error) {
-	p, err := r.descend(seekKey, k)
+	p, err := r.descend(seekKey, k, false)
 	if err != nil {
 		return nil, false, err
+	}
+	if p.raw != nil {
+		v, _, found, err = r.pick(p.raw, k)
+		return v, found, err
 	}
 	i, found := p.leaf.search(k)
 	if !found {
@@ -360,10 +320,17 @@ func (r *treeReader[K, V]) get(k *K) (v *V, found bool, err error) {
 
 // extra is what is unknown in the value of a key: fields that a newer program has
 // stored, which a Put of this one keeps, as in a map.
-func (r *treeReader[K, V]) extra(k *K) (codec.Extra, error) {
-	p, err := r.descend(seekKey, k)
-	if err != nil || p.leaf.extra == nil {
+func (r *treeReader[K, V]) extra(k *K) (extra codec.Extra, err error) {
+	p, err := r.descend(seekKey, k, false)
+	if err != nil {
 		return nil, err
+	}
+	if p.raw != nil {
+		_, extra, _, err = r.pick(p.raw, k)
+		return extra, err
+	}
+	if p.leaf.extra == nil {
+		return nil, nil
 	}
 	i, found := p.leaf.search(k)
 	if !found {
@@ -374,15 +341,17 @@ func (r *treeReader[K, V]) extra(k *K) (codec.Extra, error) {
 
 // len is the length in the snapshot.
 func (r *treeReader[K, V]) len() (int, error) {
-	inner, leaf, err := r.node(r.oid)
-	if err != nil {
+	n, err := r.node(r.oid, false)
+	switch {
+	case err != nil:
 		return 0, err
-	}
-	if leaf != nil {
-		return len(leaf.keys), nil
+	case n.leaf != nil:
+		return len(n.leaf.keys), nil
+	case n.raw != nil:
+		return n.raw.Len(), nil
 	}
 	var sum int64
-	for _, oid := range inner.raw.Lengths {
+	for _, oid := range n.inner.raw.Lengths {
 		pos, err := r.c.snap.Find(OID(oid))
 		if err != nil {
 			return 0, r.missing(OID(oid), err)

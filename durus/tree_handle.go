@@ -94,7 +94,7 @@ func writeTree[K comparable, V any](s Session, raw codec.Strong, class, what str
 	}
 	if err == nil && !t.state.fresh && !t.state.known {
 		// A blind write must not find out at commit that it was none of ours.
-		if _, _, err = t.node(oid); err == nil {
+		if _, err = t.node(oid, false); err == nil {
 			t.state.known = true
 		}
 	}

@@ -186,13 +186,13 @@ func (w *treeWalk[K, V]) stored() (*K, *V, error) {
 		switch {
 		case !w.back && w.path.upper != nil:
 			bound := w.path.upper
-			if w.path, err = w.descend(seekKey, bound); err == nil && w.path.upper != nil && w.order(w.path.upper, bound) <= 0 {
+			if w.path, err = w.descend(seekKey, bound, true); err == nil && w.path.upper != nil && w.order(w.path.upper, bound) <= 0 {
 				err = w.displaced(w.oid)
 			}
 			w.i = 0
 		case w.back && w.path.lower != nil:
 			bound := w.path.lower
-			if w.path, err = w.descend(seekBefore, bound); err == nil && w.path.lower != nil && w.order(w.path.lower, bound) <= 0 {
+			if w.path, err = w.descend(seekBefore, bound, true); err == nil && w.path.lower != nil && w.order(w.path.lower, bound) <= 0 {
 				err = w.displaced(w.oid)
 			}
 			if err == nil {
@@ -222,7 +222,7 @@ func (w *treeWalk[K, V]) enter() (err error) {
 	case from == nil:
 		how = seekFirst
 	}
-	if w.path, err = w.descend(how, from); err != nil {
+	if w.path, err = w.descend(how, from, true); err != nil {
 		w.path.leaf = nil
 		return err
 	}

@@ -61,11 +61,8 @@ func (b *batch) position(oid storage.OID) storage.Position {
 		return p
 	}
 	if b.over == nil && len(b.drafts) == 1 {
-		d := b.drafts[0]
-		for _, r := range d.records {
-			if r.oid == oid {
-				return storage.Position(d.header.pos + r.off)
-			}
+		if p := b.drafts[0].position(oid); p != 0 {
+			return p
 		}
 	}
 	return b.l.index.get(oid)

@@ -146,10 +146,24 @@ func (d *draft) seal(p place, prevOf func(storage.OID) storage.Position) {
 	}
 }
 
+// find returns the index of the record of oid in the frame.
+func (d *draft) find(oid storage.OID) (i int, ok bool) {
+	return slices.BinarySearchFunc(d.records, oid, func(r draftRecord, oid storage.OID) int { return cmp.Compare(r.oid, oid) })
+}
+
 // writes reports whether a record of the frame is one of oid.
 func (d *draft) writes(oid storage.OID) bool {
-	_, ok := slices.BinarySearchFunc(d.records, oid, func(r draftRecord, oid storage.OID) int { return cmp.Compare(r.oid, oid) })
+	_, ok := d.find(oid)
 	return ok
+}
+
+// position is where the record of oid lies, 0 if the frame has none. The draft
+// has its place.
+func (d *draft) position(oid storage.OID) storage.Position {
+	if i, ok := d.find(oid); ok {
+		return storage.Position(d.header.pos + d.records[i].off)
+	}
+	return 0
 }
 
 // writeSet is the read set of a transaction that depends only on what it writes.

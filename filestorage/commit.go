@@ -76,6 +76,9 @@ func (s *Storage) commit(ctx context.Context, c *storage.Commit) (storage.TID, e
 	if err := s.durable(t.l, d.header.end()); err != nil {
 		return d.header.tid, &storage.UnknownOutcomeError{TID: d.header.tid, Err: err}
 	}
+	if c.Placed != nil {
+		c.Placed(t.l.id, d.position)
+	}
 	return d.header.tid, nil
 }
 

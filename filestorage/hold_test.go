@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"path/filepath"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -30,6 +31,32 @@ func beginTest(t *testing.T, s *Storage) storage.Snapshot {
 	must(t, err)
 	t.Cleanup(snap.Release)
 	return snap
+}
+
+// A commit tells where its records are: where the next snapshot finds them.
+func TestPlaced(t *testing.T) {
+	s, rec := thing(t, filepath.Join(t.TempDir(), "x.durus"), Options{})
+	first := beginTest(t, s)
+	told := 0
+	c := &storage.Commit{Base: first, Records: []storage.Record{rec}}
+	var pos, none storage.Position
+	c.Placed = func(lineage uint64, position func(storage.OID) storage.Position) {
+		if told++; lineage != first.Lineage() {
+			t.Errorf("lineage %d, the snapshot's is %d", lineage, first.Lineage())
+		}
+		pos, none = position(rec.OID), position(rec.OID+1)
+	}
+	_, err := s.Commit(t.Context(), c)
+	must(t, err)
+	now := beginTest(t, s)
+	found, err := now.Find(rec.OID)
+	must(t, err)
+	if told != 1 || pos != found || pos == 0 || none != 0 {
+		t.Fatalf("told %d times: %d, another %d; found at %d", told, pos, none, found)
+	}
+	if _, err := s.Commit(t.Context(), c); !errors.Is(err, storage.ErrConflict) || told != 1 {
+		t.Fatalf("a commit that failed, %v, told %d times", err, told)
+	}
 }
 
 // A record of one frame does not pass in another frame of the same shape at the

@@ -134,6 +134,12 @@ type Commit struct {
 	Spilled Spilled  // more of them, which are not in memory; nil: none
 	Meta    Meta
 	Hold    Hold // nil, or what Storage.Hold returned; given back once the records are appended
+
+	// Placed, unless it is nil, is told before Commit succeeds where the records
+	// are: of an object that the transaction wrote position returns the Position
+	// within the lineage, 0 of any other. Both are valid only during the call. A
+	// storage need not call it.
+	Placed func(lineage uint64, position func(OID) Position)
 }
 
 // ReadSet tells what a transaction depends on. It is asked on another

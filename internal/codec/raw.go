@@ -161,6 +161,17 @@ func (c *Cursor) Skip() []byte {
 	return c.b[start:c.pos]
 }
 
+// Ends moves behind as many values as ends has elements, and notes where each ends.
+func (c *Cursor) Ends(ends []uint32) {
+	if c.err != nil {
+		return
+	}
+	for i := range ends {
+		c.pos = skipValue(c.b, c.pos)
+		ends[i] = uint32(c.pos) // fits: a payload is at most storage.MaxPayload long
+	}
+}
+
 // skipValue returns where the value at b[pos] ends, of a payload that Scan has
 // accepted.
 func skipValue(b []byte, pos int) int {
@@ -188,6 +199,16 @@ func (w *Writer) NoteAll() error {
 	}
 	w.depth = 0
 	if err := w.written(0); err != nil {
+		return faultf(storage.ErrTooLarge, "%v", err)
+	}
+	return nil
+}
+
+// Note notes the references of one value in a payload that was put together from
+// values that are stored already, below depth arrays and maps. Errors are those of
+// NoteAll.
+func (w *Writer) Note(value []byte, depth int) error {
+	if _, err := scan(value, 0, 1, depth, func(_, _ int, oid uint64, weak bool) error { return w.note(oid, weak) }); err != nil {
 		return faultf(storage.ErrTooLarge, "%v", err)
 	}
 	return nil

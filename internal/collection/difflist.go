@@ -80,7 +80,7 @@ func (s *spine) below(n *Node, total int) error {
 		return nil
 	}
 	if s.seen[n.OID] {
-		return torn(s.OID, n)
+		return torn(s.OID, n.OID)
 	}
 	s.seen[n.OID] = true
 	for i, oid := range n.Children {
@@ -89,7 +89,7 @@ func (s *spine) below(n *Node, total int) error {
 			count = n.Counts[i]
 			if total >= 0 {
 				if total -= count; total < 0 {
-					return torn(s.OID, n)
+					return torn(s.OID, n.OID)
 				}
 			}
 		}
@@ -171,7 +171,7 @@ func leafValues(v ListView, out [][]byte, l spineLeaf) ([][]byte, error) {
 		return nil, err
 	}
 	if n.Level > 0 || n.Keys != nil || len(n.Values) != l.count {
-		return nil, torn(v.OID, n)
+		return nil, torn(v.OID, n.OID)
 	}
 	return append(out, n.Values...), nil
 }

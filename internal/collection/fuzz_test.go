@@ -186,6 +186,16 @@ func FuzzNode(f *testing.F) {
 				t.Fatalf("%+v does not come back: %v", n, err)
 			}
 		}
+		l, again, openErr := Open(payload)
+		switch {
+		case (openErr == nil) != (err == nil) || err != nil && openErr.Error() != err.Error():
+			t.Fatalf("Open says %v, Parse %v", openErr, err)
+		case l != nil:
+			again = l.Node()
+		}
+		if err == nil && !bytes.Equal(again.Append(nil), n.Append(nil)) {
+			t.Fatalf("opened %+v, parsed %+v", again, n)
+		}
 		_, _ = ParseCounter(payload)
 		before, oids := pristine(t)
 		m := before.clone()

@@ -32,7 +32,7 @@ func (v ListView) descend(i int) (at listLeaf, err error) {
 	at.next = -1
 	for level := maxLevel + 1; err == nil && n.Level > 0; n, err = v.Store.Node(at.oid, at.pos) {
 		if n.Level >= level {
-			return at, torn(v.OID, n)
+			return at, torn(v.OID, n.OID)
 		}
 		level = n.Level
 		k := 0
@@ -42,7 +42,7 @@ func (v ListView) descend(i int) (at listLeaf, err error) {
 		}
 		if k < len(n.Counts) {
 			if at.next = at.start + n.Counts[k]; at.next <= i { // an overflow
-				return at, torn(v.OID, n)
+				return at, torn(v.OID, n.OID)
 			}
 		}
 		at.oid = n.Children[k]

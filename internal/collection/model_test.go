@@ -57,6 +57,14 @@ func (m memory) Node(oid uint64, pos int64) (*Node, error) {
 	return n, err
 }
 
+func (m memory) Leaf(oid uint64, pos int64) (*Leaf, error) {
+	l, _, err := Open((*m.log)[pos-1])
+	if l != nil {
+		l.OID, l.Pos = oid, pos
+	}
+	return l, err
+}
+
 func (m memory) Count(_ uint64, pos int64) (int64, error) { return ParseCounter((*m.log)[pos-1]) }
 
 var tiny = Limits{Leaf: 4, LeafBytes: 64, Fanout: 4, Counters: 2}
@@ -115,6 +123,11 @@ func treeModel(t *rapid.T, class string) {
 		}
 		if added != len(model)-len(was) {
 			t.Fatalf("round %d: added %d, want %d", round, added, len(model)-len(was))
+		}
+		for i := range b.Changes {
+			if b.Changes[i].Leaf != nil {
+				sameLeaf(t, &b.Changes[i])
+			}
 		}
 		m.put(b.Changes)
 		tree.Fresh = false

@@ -173,23 +173,7 @@ func (n *Node) check() error {
 
 // Append appends the payload of the node.
 func (n *Node) Append(b []byte) []byte {
-	count := 1
-	for _, present := range [...]bool{n.Key != "", n.Lengths != nil, n.Of != 0, n.Keys != nil, n.Values != nil, n.Counts != nil, n.Children != nil} {
-		if present {
-			count++
-		}
-	}
-	b = codec.AppendMapHead(b, count)
-	if n.Key != "" {
-		b = codec.AppendString(codec.AppendString(b, "key"), n.Key)
-	}
-	if n.Lengths != nil {
-		b = appendReferences(codec.AppendString(b, "lengths"), n.Lengths)
-	}
-	if n.Of != 0 {
-		b = codec.AppendUint(codec.AppendString(b, "of"), n.Of)
-	}
-	b = codec.AppendUint(codec.AppendString(b, "level"), uint64(n.Level))
+	b = n.appendHead(b, n.Keys != nil, n.Values != nil)
 	if n.Keys != nil {
 		b = appendValues(codec.AppendString(b, "keys"), n.Keys)
 	}
@@ -208,12 +192,42 @@ func (n *Node) Append(b []byte) []byte {
 	return b
 }
 
+// appendHead appends what comes before the keys, of a node that has these fields.
+func (n *Node) appendHead(b []byte, keys, values bool) []byte {
+	count := 1
+	for _, present := range [...]bool{n.Key != "", n.Lengths != nil, n.Of != 0, keys, values, n.Counts != nil, n.Children != nil} {
+		if present {
+			count++
+		}
+	}
+	b = codec.AppendMapHead(b, count)
+	if n.Key != "" {
+		b = codec.AppendString(codec.AppendString(b, "key"), n.Key)
+	}
+	if n.Lengths != nil {
+		b = appendReferences(codec.AppendString(b, "lengths"), n.Lengths)
+	}
+	if n.Of != 0 {
+		b = codec.AppendUint(codec.AppendString(b, "of"), n.Of)
+	}
+	return codec.AppendUint(codec.AppendString(b, "level"), uint64(n.Level))
+}
+
 func appendReferences(b []byte, oids []uint64) []byte {
 	b = codec.AppendArrayHead(b, len(oids))
 	for _, oid := range oids {
 		b = codec.AppendReference(b, oid, false)
 	}
 	return b
+}
+
+// Array returns encoded values as one array.
+func Array(values [][]byte) []byte {
+	size := 5
+	for _, v := range values {
+		size += len(v)
+	}
+	return appendValues(make([]byte, 0, size), values)
 }
 
 func appendValues(b []byte, list [][]byte) []byte {

@@ -20,18 +20,36 @@ func (s snapshotStore) Find(oid uint64) (int64, error) {
 }
 
 func (s snapshotStore) Node(oid uint64, pos int64) (*Node, error) {
-	rec, err := s.snap.Read(storage.OID(oid), storage.Position(pos))
+	payload, err := s.payload(oid, pos)
 	if err != nil {
 		return nil, err
 	}
-	if err := expect(s.snap, rec, ClassNode, ClassBTree, ClassDict, ClassSet, ClassList); err != nil {
-		return nil, err
-	}
-	n, err := Parse(rec.Payload)
+	n, err := Parse(payload)
 	if err == nil {
 		n.OID, n.Pos = oid, pos
 	}
 	return n, err
+}
+
+func (s snapshotStore) Leaf(oid uint64, pos int64) (*Leaf, error) {
+	payload, err := s.payload(oid, pos)
+	if err != nil {
+		return nil, err
+	}
+	l, _, err := Open(payload)
+	if l != nil {
+		l.OID, l.Pos = oid, pos
+	}
+	return l, err
+}
+
+// payload reads a node.
+func (s snapshotStore) payload(oid uint64, pos int64) ([]byte, error) {
+	rec, err := s.snap.Read(storage.OID(oid), storage.Position(pos))
+	if err != nil {
+		return nil, err
+	}
+	return rec.Payload, expect(s.snap, rec, ClassNode, ClassBTree, ClassDict, ClassSet, ClassList)
 }
 
 func (s snapshotStore) Count(oid uint64, pos int64) (int64, error) {

@@ -19,6 +19,8 @@ type Store interface {
 	// Node returns the node at a position that Find returned. A leaf belongs to
 	// the caller, an inner node to everybody.
 	Node(oid uint64, pos int64) (*Node, error)
+	// Leaf is Node for a leaf of a tree, as it is stored; nil for any other node.
+	Leaf(oid uint64, pos int64) (*Leaf, error)
 	// Count returns the value of a counter at a position that Find returned.
 	Count(oid uint64, pos int64) (int64, error)
 }
@@ -42,6 +44,7 @@ type Change struct {
 	Payload []byte
 	Strong  []uint64
 	Weak    []uint64
+	Leaf    *Leaf // Payload, of a leaf that was changed in place; else nil
 }
 
 // Builder collects what operations on one container change. It is used once.
@@ -58,20 +61,27 @@ type Builder struct {
 func (b *Builder) emit(n *Node, class string) error {
 	b.Writer.Reset()
 	b.Writer.Buf = n.Append(b.Writer.Buf)
-	return b.finish(n.OID, class)
+	return b.noted(n.OID, class)
 }
 
 // emitCounter adds the state of a counter.
 func (b *Builder) emitCounter(oid uint64, value int64) error {
 	b.Writer.Reset()
 	b.Writer.Buf = codec.AppendInt(b.Writer.Buf, value)
-	return b.finish(oid, ClassCounter)
+	return b.noted(oid, ClassCounter)
 }
 
-func (b *Builder) finish(oid uint64, class string) error {
+// noted adds the state that the writer holds, and notes its references.
+func (b *Builder) noted(oid uint64, class string) error {
 	if err := b.Writer.NoteAll(); err != nil {
 		return err
 	}
+	b.finish(oid, class)
+	return nil
+}
+
+// finish adds the state that the writer holds, whose references it has noted.
+func (b *Builder) finish(oid uint64, class string) *Change {
 	c := Change{OID: oid, Class: class, Payload: append([]byte(nil), b.Writer.Buf...)}
 	if len(b.Writer.Strong) > 0 {
 		c.Strong = append([]uint64(nil), b.Writer.Strong...)
@@ -80,7 +90,7 @@ func (b *Builder) finish(oid uint64, class string) error {
 		c.Weak = append([]uint64(nil), b.Writer.Weak...)
 	}
 	b.Changes = append(b.Changes, c)
-	return nil
+	return &b.Changes[len(b.Changes)-1]
 }
 
 // node reads a node of the state.

@@ -1,7 +1,6 @@
 package collection
 
 import (
-	"bytes"
 	"fmt"
 	"slices"
 
@@ -34,47 +33,56 @@ func (t *Tree) Compare(a, b []byte) int {
 }
 
 // empty is the head of a tree without entries.
-func (t *Tree) empty() *Node {
-	n := &Node{OID: t.OID, Head: true, Key: t.Key, Keys: [][]byte{}}
-	if t.Class != ClassSet {
-		n.Values = [][]byte{}
-	}
-	return n
+func (t *Tree) empty() *Leaf {
+	return &Leaf{OID: t.OID, Head: true, Key: t.Key, Set: t.Class == ClassSet}
 }
 
-// head reads the head.
-func (t *Tree) head(st Store) (*Node, error) {
+// head reads the head: a leaf or an inner node.
+func (t *Tree) head(st Store) (*Leaf, *Node, error) {
 	if t.Fresh {
-		return t.empty(), nil
+		return t.empty(), nil, nil
 	}
-	n, err := node(st, t.OID)
+	pos, err := st.Find(t.OID)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	if !n.Head || n.Keys == nil || n.Key != t.Key || n.Level > 0 && len(n.Lengths) == 0 || !t.fits(n) {
-		return nil, fmt.Errorf("%w: object %d is no %s with keys of %s", storage.ErrCorrupt, t.OID, t.Class, t.Key)
+	l, err := st.Leaf(t.OID, pos)
+	if l != nil {
+		if !l.Head || l.Key != t.Key || !t.fits(l) {
+			err = t.noHead()
+		}
+		return l, nil, err
 	}
-	return n, nil
+	var n *Node
+	if err == nil {
+		n, err = st.Node(t.OID, pos)
+	}
+	if err == nil && (!n.Head || n.Keys == nil || n.Key != t.Key || n.Level == 0 || len(n.Lengths) == 0) {
+		err = t.noHead()
+	}
+	return nil, n, err
 }
 
-// fits tells whether a node has values if it has to, and none otherwise.
-func (t *Tree) fits(n *Node) bool {
-	return n.Level > 0 || (n.Values == nil) == (t.Class == ClassSet)
+func (t *Tree) noHead() error {
+	return fmt.Errorf("%w: object %d is no %s with keys of %s", storage.ErrCorrupt, t.OID, t.Class, t.Key)
 }
+
+// fits tells whether a leaf has values if it has to, and none otherwise.
+func (t *Tree) fits(l *Leaf) bool { return l.Set == (t.Class == ClassSet) }
 
 // Apply applies operations, which are sorted by key, each key once. It returns
 // by how much the length changes. The builder has the changed nodes; a fresh
 // tree is stored even if it is empty.
 func (t *Tree) Apply(b *Builder, ops []Op) (added int, err error) {
-	head, err := t.head(b.Store)
+	leaf, inner, err := t.head(b.Store)
 	if err != nil {
 		return 0, err
 	}
 	e := &treeEdit{Tree: t, b: b}
-	if head.Level == 0 {
-		err = e.headLeaf(head, ops)
+	if leaf != nil {
+		err = e.headLeaf(leaf, ops)
 	} else {
-		err = e.headInner(head, ops)
+		err = e.headInner(inner, ops)
 	}
 	return e.added, err
 }
@@ -82,8 +90,9 @@ func (t *Tree) Apply(b *Builder, ops []Op) (added int, err error) {
 // treeEdit is one Apply.
 type treeEdit struct {
 	*Tree
-	b     *Builder
-	added int
+	b       *Builder
+	added   int
+	scratch []edit // memory for the next leaf
 }
 
 // piece is a node that takes the place of another, or of a part of it.
@@ -92,29 +101,25 @@ type piece struct {
 	oid uint64
 }
 
-// entries are the keys and values of a leaf after operations.
-type entries struct {
-	keys, values [][]byte
-	changed      bool
-	tail         bool // what was inserted follows what was there
-}
-
-func (e *treeEdit) headLeaf(head *Node, ops []Op) error {
-	m := e.merge(head, ops)
+func (e *treeEdit) headLeaf(head *Leaf, ops []Op) error {
+	edits, count, size := e.edits(head, ops)
+	e.added += count - head.Len()
+	switch {
+	case len(edits) == 0 && !e.Fresh:
+		return nil
+	case e.fit(count, size):
+		return e.b.splice(head, edits, count, e.Class)
+	}
+	m := head.after(edits)
 	ends := e.cutLeaf(&m)
 	if len(ends) <= 1 {
-		if !m.changed && !e.Fresh {
-			return nil
-		}
-		n := *head
-		n.Keys, n.Values = m.keys, m.values
-		return e.b.emit(&n, e.Class)
+		return e.b.emit(&Node{OID: e.OID, Head: true, Key: e.Key, Lengths: head.Lengths, Keys: m.keys, Values: m.values}, e.Class)
 	}
-	pieces, err := e.leaves(nil, &m, ends)
+	pieces, err := e.leaves(0, &m, ends)
 	if err != nil {
 		return err
 	}
-	return e.grow(head, pieces, 1, len(m.keys))
+	return e.grow(head.Lengths, pieces, 1, count)
 }
 
 func (e *treeEdit) headInner(head *Node, ops []Op) error {
@@ -124,17 +129,17 @@ func (e *treeEdit) headInner(head *Node, ops []Op) error {
 	}
 	switch {
 	case len(pieces) == 0:
-		return e.b.emit(e.empty(), e.Class)
+		return e.b.splice(e.empty(), nil, 0, e.Class)
 	case !changed:
 		return e.lengthen(head.Lengths)
 	}
-	return e.grow(head, pieces, head.Level, 0)
+	return e.grow(head.Lengths, pieces, head.Level, 0)
 }
 
 // grow stores a head with these nodes below, at the given level, and levels in
 // between if they are too many. total is the length of a tree that has no
 // counters yet.
-func (e *treeEdit) grow(head *Node, pieces []piece, level, total int) error {
+func (e *treeEdit) grow(counters []uint64, pieces []piece, level, total int) error {
 	for ; len(pieces) > e.b.Limits.Fanout; level++ {
 		var up []piece
 		start := 0
@@ -151,7 +156,7 @@ func (e *treeEdit) grow(head *Node, pieces []piece, level, total int) error {
 		}
 		pieces = up
 	}
-	n := &Node{OID: e.OID, Head: true, Key: e.Key, Level: level, Lengths: head.Lengths}
+	n := &Node{OID: e.OID, Head: true, Key: e.Key, Level: level, Lengths: counters}
 	n.Keys, n.Children = split(pieces)
 	if n.Lengths == nil {
 		for i := range e.b.Limits.Counters {
@@ -190,22 +195,30 @@ func (e *treeEdit) lengthen(counters []uint64) error {
 	return e.b.emitCounter(oid, value+int64(e.added))
 }
 
-// node applies operations to a node that is not the head, and returns what
-// takes its place: nothing, itself, or itself and others.
-func (e *treeEdit) node(n *Node, ops []Op) ([]piece, error) {
-	if n.Level == 0 {
-		if !e.fits(n) {
-			return nil, fmt.Errorf("%w: object %d is no leaf of a %s", storage.ErrCorrupt, n.OID, e.Class)
-		}
-		m := e.merge(n, ops)
-		switch {
-		case !m.changed:
-			return []piece{{oid: n.OID}}, nil
-		case len(m.keys) == 0:
-			return nil, nil
-		}
-		return e.leaves(n, &m, e.cutLeaf(&m))
+// leaf applies operations to a leaf that is not the head, and returns what takes
+// its place: nothing, itself, or itself and others.
+func (e *treeEdit) leaf(l *Leaf, ops []Op) ([]piece, error) {
+	edits, count, size := e.edits(l, ops)
+	e.added += count - l.Len()
+	switch {
+	case len(edits) == 0:
+		return []piece{{oid: l.OID}}, nil
+	case count == 0:
+		return nil, nil
+	case e.fit(count, size):
+		return []piece{{oid: l.OID}}, e.b.splice(l, edits, count, ClassNode)
 	}
+	m := l.after(edits)
+	return e.leaves(l.OID, &m, e.cutLeaf(&m))
+}
+
+// fit tells whether entries are one leaf: what cutLeaf does not divide.
+func (e *treeEdit) fit(count, size int) bool {
+	return count <= e.b.Limits.Leaf && size <= e.b.Limits.LeafBytes
+}
+
+// node is leaf for an inner node.
+func (e *treeEdit) node(n *Node, ops []Op) ([]piece, error) {
 	pieces, changed, err := e.children(n, ops)
 	if err != nil || len(pieces) == 0 {
 		return nil, err
@@ -250,11 +263,7 @@ func (e *treeEdit) children(n *Node, ops []Op) (out []piece, changed bool, err e
 			return nil, false, fmt.Errorf("%w: the keys of node %d are out of order", storage.ErrCorrupt, n.OID)
 		}
 		ops = ops[len(mine):]
-		c, err := child(e.b.Store, n, i)
-		if err != nil {
-			return nil, false, err
-		}
-		pieces, err := e.node(c, mine)
+		pieces, err := e.child(n, i, mine)
 		if err != nil {
 			return nil, false, err
 		}
@@ -275,6 +284,22 @@ func (e *treeEdit) children(n *Node, ops []Op) (out []piece, changed bool, err e
 		return []piece{{oid: n.OID}}, false, nil
 	}
 	return n.pieces(out, next, len(n.Children)), true, nil
+}
+
+// child applies operations to a child of a node.
+func (e *treeEdit) child(n *Node, i int, ops []Op) ([]piece, error) {
+	if n.Level == 1 {
+		l, err := e.childLeaf(e.b.Store, n, i)
+		if err != nil {
+			return nil, err
+		}
+		return e.leaf(l, ops)
+	}
+	c, err := child(e.b.Store, n, i)
+	if err != nil {
+		return nil, err
+	}
+	return e.node(c, ops)
 }
 
 // separator is what child i begins with; nil for the first.
@@ -308,100 +333,17 @@ func (e *treeEdit) before(ops []Op, sep []byte) int {
 	return lo
 }
 
-// merge applies operations to the entries of a leaf.
-func (e *treeEdit) merge(n *Node, ops []Op) entries {
-	if len(ops) <= fewOps {
-		return e.mergeFew(n, ops)
-	}
-	set := e.Class == ClassSet
-	m := entries{keys: make([][]byte, 0, len(n.Keys)+len(ops)), tail: true}
-	if !set {
-		m.values = make([][]byte, 0, cap(m.keys))
-	}
-	i := 0
-	keep := func(to int) {
-		m.keys = append(m.keys, n.Keys[i:to]...)
-		if !set {
-			m.values = append(m.values, n.Values[i:to]...)
-		}
-		i = to
-	}
-	for _, op := range ops {
-		at, found := e.search(n.Keys[i:], op.Key)
-		keep(i + at)
-		switch {
-		case op.Delete && !found:
-			continue
-		case op.Delete:
-			e.added--
-			m.changed = true
-			i++
-			continue
-		case found && (set || bytes.Equal(n.Values[i], op.Value)):
-			keep(i + 1)
-			continue
-		case found:
-			m.keys = append(m.keys, n.Keys[i])
-			i++
-		default:
-			e.added++
-			m.keys = append(m.keys, op.Key)
-			m.tail = m.tail && i == len(n.Keys)
-		}
-		m.changed = true
-		if !set {
-			m.values = append(m.values, op.Value)
-		}
-	}
-	keep(len(n.Keys))
-	return m
-}
-
-// fewOps is how many operations are better done one by one, in place.
-const fewOps = 8
-
-// mergeFew is merge for few operations: the leaf, which belongs to this edit, is
-// changed itself.
-func (e *treeEdit) mergeFew(n *Node, ops []Op) entries {
-	m := entries{keys: n.Keys, values: n.Values, tail: true}
-	set := e.Class == ClassSet
-	end := len(n.Keys) // where the old entries end
-	for _, op := range ops {
-		i, found := e.search(m.keys, op.Key)
-		switch {
-		case op.Delete && !found, found && !op.Delete && (set || bytes.Equal(m.values[i], op.Value)):
-			continue
-		case op.Delete:
-			e.added--
-			end--
-			m.keys = slices.Delete(m.keys, i, i+1)
-			if !set {
-				m.values = slices.Delete(m.values, i, i+1)
-			}
-		case found:
-			m.values[i] = op.Value
-		default:
-			e.added++
-			if i < end {
-				m.tail = false
-				end++
-			}
-			m.keys = slices.Insert(m.keys, i, op.Key)
-			if !set {
-				m.values = slices.Insert(m.values, i, op.Value)
-			}
-		}
-		m.changed = true
-	}
-	return m
-}
-
 // search returns where key is, or belongs.
 func (t *Tree) search(keys [][]byte, key []byte) (at int, found bool) {
-	lo, hi := 0, len(keys)
+	return t.find(len(keys), func(i int) []byte { return keys[i] }, key)
+}
+
+// find is search in n keys.
+func (t *Tree) find(n int, at func(int) []byte, key []byte) (i int, found bool) {
+	lo, hi := 0, n
 	for lo < hi {
 		mid := int(uint(lo+hi) / 2)
-		switch c := t.Compare(keys[mid], key); {
+		switch c := t.Compare(at(mid), key); {
 		case c == 0:
 			return mid, true
 		case c < 0:
@@ -429,8 +371,8 @@ func (e *treeEdit) cutInner(pieces []piece) []int {
 	return cut(len(pieces), e.b.Limits.Fanout, 4*e.b.Limits.LeafBytes, func(i int) int { return len(pieces[i].sep) + 9 }, false)
 }
 
-// leaves stores entries as leaves, the first in place of old unless that is nil.
-func (e *treeEdit) leaves(old *Node, m *entries, ends []int) ([]piece, error) {
+// leaves stores entries as leaves, the first in place of old unless that is 0.
+func (e *treeEdit) leaves(old uint64, m *entries, ends []int) ([]piece, error) {
 	out := make([]piece, 0, len(ends))
 	start := 0
 	for _, end := range ends {
@@ -438,8 +380,8 @@ func (e *treeEdit) leaves(old *Node, m *entries, ends []int) ([]piece, error) {
 		if m.values != nil {
 			n.Values = m.values[start:end]
 		}
-		if old != nil && start == 0 {
-			n.OID = old.OID
+		if old != 0 && start == 0 {
+			n.OID = old
 		} else {
 			var err error
 			if n.OID, err = e.b.NewOID(); err != nil {

@@ -18,7 +18,7 @@ type View struct {
 type leafAt struct {
 	oid   uint64
 	pos   int64
-	node  *Node  // nil if it was not read
+	leaf  *Leaf  // nil if it was not read
 	upper []byte // all keys of the leaf are before it; nil: it is the last leaf
 }
 
@@ -26,13 +26,20 @@ type leafAt struct {
 func (v View) descend(key []byte) (leafAt, error) {
 	var at leafAt
 	if v.Fresh {
-		at.node = v.empty()
+		at.leaf = v.empty()
 		return at, nil
 	}
-	n, err := v.head(v.Store)
-	for level := maxLevel + 1; err == nil && n.Level > 0; n, err = v.Store.Node(at.oid, at.pos) {
-		if n.Level >= level {
-			return at, torn(v.OID, n)
+	l, n, err := v.head(v.Store)
+	if err != nil {
+		return at, err
+	}
+	if l != nil {
+		at.oid, at.pos, at.leaf = l.OID, l.Pos, l
+		return at, nil
+	}
+	for level := maxLevel + 1; err == nil; n, err = v.Store.Node(at.oid, at.pos) {
+		if n.Level == 0 || n.Level >= level {
+			return at, torn(v.OID, n.OID)
 		}
 		level = n.Level
 		i := 0
@@ -50,19 +57,16 @@ func (v View) descend(key []byte) (leafAt, error) {
 			return at, err
 		}
 	}
-	if err == nil {
-		at.oid, at.pos, at.node = n.OID, n.Pos, n
-	}
 	return at, err
 }
 
 // read reads the leaf unless it was.
-func (v View) read(at *leafAt) error {
-	if at.node != nil {
-		return nil
+func (v View) read(at *leafAt) (err error) {
+	if at.leaf == nil {
+		if at.leaf, err = v.Store.Leaf(at.oid, at.pos); err == nil && at.leaf == nil {
+			err = torn(v.OID, at.oid)
+		}
 	}
-	n, err := v.Store.Node(at.oid, at.pos)
-	at.node = n
 	return err
 }
 
@@ -75,9 +79,9 @@ func (v View) Get(key []byte) (value []byte, found bool, err error) {
 	if err != nil {
 		return nil, false, err
 	}
-	i, found := v.search(at.node.Keys, key)
-	if found && at.node.Values != nil {
-		value = at.node.Values[i]
+	i, found := v.Find(at.leaf, key)
+	if found {
+		value = at.leaf.ValueAt(i)
 	}
 	return value, found, nil
 }
@@ -85,9 +89,12 @@ func (v View) Get(key []byte) (value []byte, found bool, err error) {
 // Len returns the length. It reads the head and, if the tree has more nodes,
 // the counters.
 func (v View) Len() (int, error) {
-	n, err := v.head(v.Store)
-	if err != nil || n.Level == 0 {
-		return n.length(), err
+	l, n, err := v.head(v.Store)
+	if err != nil {
+		return 0, err
+	}
+	if l != nil {
+		return l.Len(), nil
 	}
 	var sum int64
 	for _, oid := range n.Lengths {
@@ -101,13 +108,6 @@ func (v View) Len() (int, error) {
 		return 0, fmt.Errorf("%w: the counters of tree %d say an impossible length", storage.ErrCorrupt, v.OID)
 	}
 	return int(sum), nil
-}
-
-func (n *Node) length() int {
-	if n == nil {
-		return 0
-	}
-	return n.Len()
 }
 
 // same tells whether two views show one leaf in one state.
@@ -194,7 +194,7 @@ func Differ(a, b View, r Range) (key []byte, err error) {
 type cursor struct {
 	View
 	r  Range
-	at leafAt // at.oid and at.node are zero behind the last leaf
+	at leafAt // at.oid and at.leaf are zero behind the last leaf
 	i  int
 }
 
@@ -210,7 +210,7 @@ func (v View) seek(r Range) (*cursor, error) {
 	if err := v.read(&c.at); err != nil {
 		return nil, err
 	}
-	i, found := v.search(c.at.node.Keys, r.From)
+	i, found := v.Find(c.at.leaf, r.From)
 	if found && r.FromOpen {
 		i++
 	}
@@ -236,32 +236,28 @@ func (c *cursor) skip() (err error) {
 }
 
 // torn is the error for a node whose level does not fit its place.
-func torn(container uint64, n *Node) error {
-	return fmt.Errorf("%w: container %d: node %d is not where it belongs", storage.ErrCorrupt, container, n.OID)
+func torn(container, node uint64) error {
+	return fmt.Errorf("%w: container %d: node %d is not where it belongs", storage.ErrCorrupt, container, node)
 }
 
 // entry returns the entry that the cursor stands at; nil behind the last one.
 func (c *cursor) entry() (key, value []byte, err error) {
 	for {
-		if c.at.oid == 0 && c.at.node == nil {
+		if c.at.oid == 0 && c.at.leaf == nil {
 			return nil, nil, nil
 		}
 		if err := c.read(&c.at); err != nil {
 			return nil, nil, err
 		}
-		n := c.at.node
-		if c.i < len(n.Keys) {
-			key = n.Keys[c.i]
+		if l := c.at.leaf; c.i < l.Len() {
+			key = l.KeyAt(c.i)
 			if c.r.To != nil {
 				if o := c.Compare(key, c.r.To); o > 0 || o == 0 && c.r.ToOpen {
 					c.at = leafAt{}
 					return nil, nil, nil
 				}
 			}
-			if n.Values != nil {
-				value = n.Values[c.i]
-			}
-			return key, value, nil
+			return key, l.ValueAt(c.i), nil
 		}
 		if err := c.skip(); err != nil {
 			return nil, nil, err
