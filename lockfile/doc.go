@@ -24,7 +24,7 @@
 //
 // The lock file stays open, since it also holds the mark, so a free lock
 // costs one flock(2) with LOCK_NB on the descriptor that is there. Only when
-// that says "busy" the lock is waited for, in github.com/gofrs/flock's
+// that has said "busy" for some microseconds the lock is waited for, in github.com/gofrs/flock's
 // blocking Lock, which opens the file for itself at every call: flock(2) on
 // either descriptor is the same lock. A blocking call cannot be cancelled, so
 // it runs in a helper goroutine, at most one for each inode and process. Who
