@@ -38,6 +38,8 @@ const (
 	// processors have addresses for would be more.
 	mapLeast = 1 << 20
 	mapMost  = 1 << 44
+
+	fewAddresses = math.MaxInt == math.MaxInt32 // too few to map large files
 )
 
 // mappings are those of a lineage: the newest, and older ones that somebody may
@@ -104,7 +106,7 @@ func (a *mappings) extend(l *lineage, end int64) *mapping {
 func (l *lineage) mapFile(end int64) (*mapping, error) {
 	mapper, ok := l.file.(vfs.Mapper)
 	wrapped := vfs.Base(l.file) != l.file // its wrapper may have something to say to reads
-	if !ok || wrapped || !l.live || math.MaxInt == math.MaxInt32 {
+	if !ok || wrapped || !l.live || fewAddresses {
 		return nil, nil
 	}
 	size, err := l.file.Size()
