@@ -115,7 +115,10 @@ func (s *Storage) write(l *lineage, b *batch) error {
 			buf = append(buf, d.buf...)
 		}
 	}
-	_, err := l.file.Append(buf, b.start)
+	n, err := l.file.Append(buf, b.start)
+	if err == nil {
+		l.wrote(b.start, n)
+	}
 	return err
 }
 

@@ -14,7 +14,8 @@ import (
 // room to grow, once a handle has read some records. What a system call would
 // copy is then copied without one.
 //
-// The first read of each page is a system call all the same: it may have to wait
+// The first read of each page that this process has not written is a system call
+// all the same: it may have to wait
 // for the disk, which the Go scheduler sees in a system call and not in a page
 // fault, and the kernel reads ahead for calls as it does for everybody. What was
 // read once is most probably in the page cache.
@@ -25,7 +26,7 @@ import (
 // reasons.
 type mapping struct {
 	bytes []byte          // of the file from its begin, and more than it has now
-	read  []atomic.Uint64 // a bit for each page that a system call has read; one that is seen too late costs a call
+	read  []atomic.Uint64 // a bit for each page that a system call has read or written; one that is seen too late costs a call
 	unmap func() error
 }
 
@@ -64,6 +65,18 @@ func (l *lineage) met(pos int64, n int) {
 			return
 		}
 	}
+	m.touched(pos, n)
+}
+
+// wrote notes that n bytes at pos were just appended: their pages are in memory.
+func (l *lineage) wrote(pos int64, n int) {
+	if m := l.mapped.newest.Load(); m != nil && pos+int64(n) <= int64(len(m.bytes)) {
+		m.touched(pos, n)
+	}
+}
+
+// touched notes that system calls have read or written n bytes at pos.
+func (m *mapping) touched(pos int64, n int) {
 	for page := pos / mappedPage; page <= (pos+int64(n)-1)/mappedPage; page++ {
 		if word, bit := &m.read[page/64], uint64(1)<<(page%64); word.Load()&bit == 0 {
 			word.Or(bit)
@@ -140,7 +153,7 @@ func (a *mappings) close() (err error) {
 	return err
 }
 
-// wasRead reports whether system calls have read all of n bytes at pos.
+// wasRead reports whether system calls have touched all of n bytes at pos.
 func (m *mapping) wasRead(pos, n int64) bool {
 	for page := pos / mappedPage; page <= (pos+n-1)/mappedPage; page++ {
 		if m.read[page/64].Load()>>(page%64)&1 == 0 {

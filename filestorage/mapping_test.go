@@ -138,8 +138,7 @@ func TestRecordsComeFromMemory(t *testing.T) {
 func TestMappingGrows(t *testing.T) {
 	f := newMappedFile(t, posix.New())
 	first := f.newest()
-	f.add(100, 1000) // fits
-	f.readAll(1)
+	f.add(100, 1000) // fits; who has written them need not read them
 	if f.newest() != first || f.taken() != len(f.oids) {
 		t.Errorf("%d of %d records, the same mapping: %v", f.taken(), len(f.oids), f.newest() == first)
 	}
