@@ -15,15 +15,14 @@ import (
 // copy is then copied without one.
 //
 // The first read of each page that this process has not written is a system call
-// all the same: it may have to wait
-// for the disk, which the Go scheduler sees in a system call and not in a page
-// fault, and the kernel reads ahead for calls as it does for everybody. What was
-// read once is most probably in the page cache.
+// all the same: it may have to wait for the disk, which the Go scheduler sees in a
+// system call and not in a page fault, and the kernel reads ahead for calls as it
+// does for everybody. What was read once is most probably in the page cache.
 //
 // Nothing depends on a mapping. Only what lies before the end of a snapshot is
-// taken from it, which is never written again, the copy must have the right
-// checksums, and whatever looks wrong is read again by the system call, which knows the
-// reasons.
+// taken from it, which is never written again; the copy must have the right
+// checksums; and whatever looks wrong is read again by the system call, which
+// knows the reasons.
 type mapping struct {
 	bytes []byte          // of the file from its begin, and more than it has now
 	read  []atomic.Uint64 // a bit for each page that a system call has read or written; one that is seen too late costs a call
