@@ -288,15 +288,7 @@ func (p *listPending[V]) size(rely bool) (int, error) {
 	if rely {
 		return p.len()
 	}
-	if p.pieces != nil {
-		n := 0
-		for i := range p.pieces {
-			n += p.pieces[i].len()
-		}
-		return n, nil
-	}
-	n, err := p.length()
-	return n + len(p.appended), err
+	return p.now()
 }
 
 // relyOnAll implements encodedList.

@@ -126,6 +126,11 @@ func (p *listPending[V]) differ(a, b storage.Snapshot, i int) (bool, error) {
 // len is the length as the session sees it.
 func (p *listPending[V]) len() (int, error) {
 	p.readLength()
+	return p.now()
+}
+
+// now is len without a dependence on it.
+func (p *listPending[V]) now() (int, error) {
 	if p.pieces != nil {
 		n := 0
 		for i := range p.pieces {

@@ -77,7 +77,7 @@ func (f *floor) get(oid storage.OID) storage.Position {
 func (f *floor) look(i uint64) (p storage.Position, ok bool) {
 	defer func(was bool) {
 		debug.SetPanicOnFault(was)
-		if recover() != nil { // the file was cut
+		if cutOff(recover()) {
 			ok = false
 		}
 	}(debug.SetPanicOnFault(true))

@@ -169,10 +169,7 @@ func (m *mapping) take(oid storage.OID, pos, end int64, buf []byte) (h recordHea
 	// file; that would end the process, but for SetPanicOnFault.
 	defer func(was bool) {
 		debug.SetPanicOnFault(was)
-		if r := recover(); r != nil {
-			if _, fault := r.(interface{ Addr() uintptr }); !fault {
-				panic(r)
-			}
+		if cutOff(recover()) {
 			b = nil
 		}
 	}(debug.SetPanicOnFault(true))
@@ -198,4 +195,16 @@ func (m *mapping) take(oid storage.OID, pos, end int64, buf []byte) (h recordHea
 		return h, nil
 	}
 	return h, b
+}
+
+// cutOff tells of what recover has returned, under debug.SetPanicOnFault, whether it
+// is the fault of touching mapped memory whose file was cut. Any other panic goes on.
+func cutOff(panicked any) bool {
+	if panicked == nil {
+		return false
+	}
+	if _, fault := panicked.(interface{ Addr() uintptr }); !fault {
+		panic(panicked)
+	}
+	return true
 }

@@ -90,10 +90,7 @@ var errCut = errors.New("the file was cut while it was read")
 // is to be deferred, with what enter has returned.
 func (s *source) guard(was bool, err *error) {
 	debug.SetPanicOnFault(was)
-	if r := recover(); r != nil {
-		if _, fault := r.(interface{ Addr() uintptr }); !fault {
-			panic(r)
-		}
+	if cutOff(recover()) {
 		*err = fmt.Errorf("durus: read %s: %w", s.l.path, errCut)
 	}
 }

@@ -39,11 +39,7 @@ type problemsError struct {
 }
 
 func (e problemsError) Error() string {
-	what := fmt.Sprintf("%d problems", e.n)
-	if e.n == 1 {
-		what = "a problem"
-	}
-	return fmt.Sprintf("%s has %s: make a copy of it before anything else, then restore a backup, or see what 'durusctl salvage' can do", e.path, what)
+	return fmt.Sprintf("%s has %s: make a copy of it before anything else, then restore a backup, or see what 'durusctl salvage' can do", e.path, problems(e.n))
 }
 
 // backupProblemsError says that a directory of backups has problems.
@@ -53,11 +49,15 @@ type backupProblemsError struct {
 }
 
 func (e backupProblemsError) Error() string {
-	what := fmt.Sprintf("%d problems", e.n)
-	if e.n == 1 {
-		what = "a problem"
+	return fmt.Sprintf("%s has %s: make a full backup elsewhere before anything else", e.dir, problems(uint64(e.n)))
+}
+
+// problems counts them in words.
+func problems(n uint64) string {
+	if n == 1 {
+		return "a problem"
 	}
-	return fmt.Sprintf("%s has %s: make a full backup elsewhere before anything else", e.dir, what)
+	return fmt.Sprintf("%d problems", n)
 }
 
 // exitCode sorts errors. The order matters: an error may wrap several.
