@@ -38,6 +38,9 @@ func (p *Packing) CatchUp(ctx context.Context, c *Caught, link Link) error {
 	if p.dry { // it counts what was there when it began
 		to = p.snap.end
 	}
+	if p.l.cur.pos == to {
+		p.old = p.l.index.objects
+	}
 	p.l.mu.Unlock()
 	return p.catchUp(ctx, to, c, link, c.Step)
 }

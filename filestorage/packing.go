@@ -28,12 +28,13 @@ type Packing struct {
 	writer *baseWriter // writes them before anything is caught up with; nil: it was stopped, or none may run, as in simulations
 
 	horizon storage.TID
-	time    int64 // of the horizon
-	from    int64 // frames of the old file from here on are copied as they are
-	covered int64 // and up to here they were
-	admin   int64 // what frames before say of classes and leases stands at the begin of the new file
-	classes int   // how many there were at that moment
-	checked chain // the new file was found to be in order up to here
+	time    int64  // of the horizon
+	from    int64  // frames of the old file from here on are copied as they are
+	covered int64  // and up to here they were
+	old     uint64 // objects that the old file held when the last catching up began
+	admin   int64  // what frames before say of classes and leases stands at the begin of the new file
+	classes int    // how many there were at that moment
+	checked chain  // the new file was found to be in order up to here
 
 	dry     bool
 	scratch string     // name of the new file, if it is there and ours

@@ -269,8 +269,9 @@ func (p *Packing) Size() int64 {
 	return p.out.chain.pos
 }
 
-// OldObjects is how many objects the old file holds.
-func (p *Packing) OldObjects() uint64 { return p.l.Objects() }
+// OldObjects is how many objects the old file holds of what CatchUp has covered:
+// not those that were committed after it. It is 0 if a dry run did not count them.
+func (p *Packing) OldObjects() uint64 { return p.old }
 
 // Objects is how many objects the new file holds.
 func (p *Packing) Objects() uint64 { return p.out.index.objects }

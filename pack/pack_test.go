@@ -564,6 +564,37 @@ func TestWideAndDeep(t *testing.T) {
 	b.check(s, true)
 }
 
+// The first transaction comes while the empty file is packed: it is not missed,
+// and not taken for objects that nothing leads to.
+func TestFirstCommitMeanwhile(t *testing.T) {
+	b := &bed{TB: t, disk: mem.NewDisk(), state: map[storage.OID]node{}}
+	s, other := b.open("a"), b.open("b")
+	done := false
+	r := b.pack(s, pack.Options{Progress: func(p pack.Progress) {
+		if p.Phase == pack.CatchingUp && !done {
+			done = true
+			b.must(b.put(other, 1, node{}))
+		}
+	}})
+	if !done || r.Kept.Objects != 1 {
+		t.Errorf("first commit %v, kept %d objects", done, r.Kept.Objects)
+	}
+	b.check(s, true)
+}
+
+// A file that has objects and no root directory would be empty afterwards.
+func TestNoRoot(t *testing.T) {
+	for _, dry := range []bool{false, true} {
+		b := &bed{TB: t, disk: mem.NewDisk(), state: map[storage.OID]node{}}
+		s := b.open("a")
+		b.add(s, node{})
+		if _, err := pack.Pack(ctx, s, pack.Options{DryRun: dry}); err == nil || !strings.Contains(err.Error(), "1 objects and no root directory") {
+			t.Errorf("dry run %v: %v", dry, err)
+		}
+		b.check(s, false)
+	}
+}
+
 // Progress goes up, and the rate is kept.
 func TestProgressAndRate(t *testing.T) {
 	b, s := newBed(t)

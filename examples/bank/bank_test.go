@@ -1,165 +1,179 @@
 package main
 
 import (
-	"bytes"
 	"context"
+	"fmt"
+	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/durusdb/durus/durus"
+	"github.com/durusdb/durus/pack"
 )
 
+// commandEnv makes the test binary the command, whose workers are as it says.
+const commandEnv = "DURUS_EXAMPLE_BANK"
+
 func TestMain(m *testing.M) {
-	if text, ok := os.LookupEnv(jobEnv); ok {
-		os.Exit(work(text, os.Stdin, os.Stdout))
+	worker := os.Getenv(commandEnv)
+	if worker == "" {
+		os.Exit(m.Run())
 	}
-	os.Exit(m.Run())
+	if teller := os.Args[len(os.Args)-1]; worker != "honest" && strings.HasPrefix(teller, "worker") {
+		lie(worker, os.Args[2], teller)
+	}
+	main()
 }
 
-// D1, D4, D10, scenario 25: two programs, each with workers that are killed and
-// with readers, share one file. All totals are right, no acknowledged commit is
-// lost, and nobody stands still.
+// lie is what a worker does that must be found out.
+func lie(worker, path, teller string) {
+	db, err := durus.Open(path, nil)
+	for n := 1; n <= 3 && err == nil; n++ {
+		if worker != "idle" {
+			n, err = transfer(context.Background(), db, durus.NewRoot[Teller](teller))
+		}
+		if worker != "silent" {
+			fmt.Println(n, 1, 0, 0)
+		}
+	}
+	switch {
+	case err != nil || worker == "ending":
+		os.Exit(1)
+	case worker == "repeating":
+		fmt.Println(3, 1, 0, 0)
+	case worker == "babbling":
+		fmt.Println("3, or maybe 4")
+	}
+	_, _ = io.Copy(io.Discard, os.Stdin) // until it is killed, or nobody is there to kill it
+	os.Exit(1)
+}
+
+// command runs the command on a file with workers of a kind, and returns its
+// exit code and what it printed.
+func command(t *testing.T, workers, path string, args ...string) (int, string) {
+	t.Helper()
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), exe, append([]string{"-file", path}, args...)...)
+	cmd.WaitDelay = 10 * time.Second // should processes outlive it that hold its output
+	cmd.Env = append(os.Environ(), commandEnv+"="+workers, "GORACE=atexit_sleep_ms=0")
+	out, err := cmd.CombinedOutput()
+	if cmd.ProcessState == nil {
+		t.Fatal(err)
+	}
+	return cmd.ProcessState.ExitCode(), string(out)
+}
+
+// D1, D4, D5, D10, scenario 25: two programs share one file, each with workers
+// and readers that are killed, while it is packed. All totals are right, no
+// acknowledged commit is lost, and nobody stands still.
 func TestRun(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts processes")
 	}
 	path := filepath.Join(t.TempDir(), "bank.durus")
-	for _, name := range []string{"one", "another"} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			var out bytes.Buffer
-			ctx, cancel := context.WithTimeout(t.Context(), 4*time.Second)
-			defer cancel()
-			r, err := newRun(ctx, config{workers: 2, readers: 1, accounts: 20, file: path, out: &out, pack: name == "one"})
-			if err != nil {
-				t.Fatal(err)
+	ended := make(chan bool)
+	for range 2 {
+		go func() {
+			defer func() { ended <- true }()
+			code, out := command(t, "honest", path, "-time", "4s", "-workers", "2", "-readers", "1", "-accounts", "20")
+			if code != 0 || !strings.Contains(out, "\nOK: ") {
+				t.Errorf("exit code %d:\n%s", code, out)
 			}
-			r.loop(ctx)
-			r.check(t.Context())
-			ok, err := r.table()
-			if err != nil || !ok || !strings.HasSuffix(out.String(), "OK\n") {
-				t.Errorf("%v, %v, %v\n%s", ok, err, r.wrong, &out)
-			}
-			for _, p := range r.workers {
-				if p.transfers == 0 {
-					t.Errorf("%s has done nothing", p.name)
+			for _, row := range table(out) {
+				done, errDone := strconv.Atoi(row[0])
+				kills, errKills := strconv.Atoi(row[4])
+				if errDone != nil || errKills != nil || done == 0 || kills == 0 {
+					t.Errorf("nothing done, or nobody killed:\n%s", out)
 				}
 			}
-			if all := r.sum(); all.kills == 0 || all.audits == 0 {
-				t.Errorf("%d kills, %d audits", all.kills, all.audits)
+			t.Log(out)
+		}()
+	}
+	db, err := durus.Open(path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	packs := 0
+	for programs := 2; programs > 0; {
+		select {
+		case <-ended:
+			programs--
+		default:
+			if _, err := db.Pack(t.Context(), pack.Options{}); err != nil {
+				t.Fatal(err)
 			}
-			if r.packer != nil && r.packer.packs == 0 {
-				t.Error("nothing was packed") // D5
+			packs++
+		}
+	}
+	if err := db.Close(); err != nil {
+		t.Error(err)
+	}
+	t.Logf("packed %d times", packs)
+}
+
+// A check that cannot fail is worth nothing.
+func TestLies(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts processes")
+	}
+	for worker, want := range map[string]string{
+		"honest":    "OK: ",
+		"idle":      "FAILED: ", // it acknowledges what it has not done
+		"silent":    "made 3 transfers, acknowledged 0 and was killed 1 times",
+		"ending":    "has ended by itself",
+		"repeating": "has said 3 before, and now says: 3",
+		"babbling":  "has said 3 before, and now says: 3, or",
+	} {
+		t.Run(worker, func(t *testing.T) {
+			t.Parallel()
+			code, out := command(t, worker, filepath.Join(t.TempDir(), "bank.durus"), "-time", "0.9s", "-workers", "1")
+			if code == 0 != (worker == "honest") || !strings.Contains(out, want) {
+				t.Errorf("exit code %d, without %q:\n%s", code, want, out)
 			}
-			t.Log(out.String())
 		})
 	}
 }
 
-// An audit that cannot fail is worth nothing.
+// An audit notices money that was made or lost.
 func TestAudit(t *testing.T) {
-	for name, change := range map[string]func(*Account){
-		"right":       func(*Account) {},
-		"money made":  func(a *Account) { a.Balance++ },
-		"money lost":  func(a *Account) { a.Balance-- },
-		"not covered": func(a *Account) { a.Balance = -1 },
-	} {
+	for name, balance := range map[string]int64{"right": 1000, "money made": 1001, "money lost": 999} {
 		t.Run(name, func(t *testing.T) {
 			db, err := durus.OpenMemory(nil)
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer db.Close()
-			if _, err := found(t.Context(), db, 3, 1); err != nil {
+			if err := db.Update(t.Context(), found); err != nil {
 				t.Fatal(err)
 			}
 			if err := db.Update(t.Context(), func(tx *durus.Tx) error {
-				change(durus.Must(durus.Must(bank.Load(tx)).Accounts[1].Edit(tx)))
+				durus.Must(durus.Must(bank.Load(tx)).Accounts[1].Edit(tx)).Balance = balance
 				return nil
 			}); err != nil {
 				t.Fatal(err)
 			}
-			err = db.View(t.Context(), func(tx *durus.Tx) error { return audit(tx) })
-			if (err == nil) != (name == "right") {
+			if err := db.View(t.Context(), audit); (err == nil) != (name == "right") {
 				t.Errorf("the audit says %v", err)
 			}
 		})
 	}
 }
 
-// A worker's acknowledgements tell of lost commits, and of surplus ones.
-func TestAcknowledgements(t *testing.T) {
-	for _, c := range []struct {
-		name    string
-		kills   uint64 // before the last acknowledgement
-		numbers []uint64
-		hidden  uint64
-		wrong   bool
-	}{
-		{"in order", 0, []uint64{1, 2, 3}, 0, false},
-		{"one comes again", 0, []uint64{1, 2, 2}, 0, true},
-		{"two come again", 1, []uint64{1, 2, 1}, 0, true},
-		{"one is left out", 0, []uint64{1, 2, 4}, 1, true},
-		{"one is left out after a kill", 1, []uint64{1, 2, 4}, 1, false},
-		{"two are left out after a kill", 1, []uint64{1, 2, 5}, 2, true},
-		{"none is left out after two kills", 2, []uint64{1, 2, 3}, 0, false},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			var p process
-			last := len(c.numbers) - 1
-			for _, n := range c.numbers[:last] {
-				if err := p.take(report{Transfer: n}); err != nil {
-					t.Fatal(err)
-				}
-			}
-			p.dark = c.kills
-			err := p.take(report{Transfer: c.numbers[last]})
-			if (err != nil) != c.wrong || p.hidden != c.hidden {
-				t.Errorf("%v, %d hidden; want %v, %d", err, p.hidden, c.wrong, c.hidden)
-			}
-		})
+// table returns the numbers of each process in the command's table.
+func table(out string) (rows [][]string) {
+	for line := range strings.Lines(out) {
+		words := strings.Fields(line)
+		if n := len(words); n >= 8 && (words[0] == "worker" || words[0] == "audit") {
+			rows = append(rows, words[n-7:])
+		}
 	}
-}
-
-// What the file does not have is missed at the end, and said loudly.
-func TestCheck(t *testing.T) {
-	for name, acknowledged := range map[string]uint64{"all there": 3, "one lost": 4, "one too many": 2} {
-		t.Run(name, func(t *testing.T) {
-			var out bytes.Buffer
-			path := filepath.Join(t.TempDir(), "bank.durus")
-			r, err := newRun(t.Context(), config{workers: 1, accounts: 2, file: path, out: &out})
-			if err != nil {
-				t.Fatal(err)
-			}
-			db, err := durus.Open(path, nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for range 3 {
-				if _, err := transfer(t.Context(), db, durus.RefTo[Teller](r.workers[0].job.Teller)); err != nil {
-					t.Fatal(err)
-				}
-			}
-			if err := db.Close(); err != nil {
-				t.Fatal(err)
-			}
-			r.workers[0].acknowledged = acknowledged
-			r.took = time.Second
-			r.check(t.Context())
-			ok, err := r.table()
-			if err != nil || ok != (name == "all there") || strings.Contains(out.String(), "FAILED") == ok {
-				t.Errorf("%v, %v, %v:\n%s", ok, err, r.wrong, &out)
-			}
-		})
-	}
-}
-
-func TestParse(t *testing.T) {
-	c, err := parse([]string{"--seconds", "0.5", "--workers=3", "--sync", "never", "--file", "x.durus", "--no-kill", "--pack"})
-	if err != nil || c.seconds != 0.5 || c.workers != 3 || c.sync != durus.SyncNever || c.file != "x.durus" || !c.noKill || !c.pack {
-		t.Errorf("%+v, %v", c, err)
-	}
+	return rows
 }

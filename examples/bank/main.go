@@ -1,126 +1,132 @@
-// Command bank shows what durus is for: several processes move money between
-// the accounts of one file while others add it all up, and now and then one of
-// them is killed in the middle of its work.
+// Command bank shows what durus is for: processes move money between accounts of
+// one file while others add it all up, and all are killed again and again. It
+// says OK if each total was right, and no acknowledged transfer is lost.
 //
 //	go run ./examples/bank
-//	go run ./examples/bank --pack
-//
-// What is checked: every state that a reader sees holds the same total; every
-// commit that a worker has acknowledged is in the file at the end. The exit
-// code is 0 only then. The table's p50 and p99 are the times from the call of
-// Update to its return, retries and the disk included.
-//
-// The program starts itself again for each worker and reader. They are told
-// what to do by an environment variable, report by lines of JSON on standard
-// output, and end when their standard input does.
 package main
 
 import (
+	"bufio"
+	"cmp"
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
+	"log"
+	"math/rand/v2"
 	"os"
-	"os/signal"
-	"path/filepath"
+	"os/exec"
+	"slices"
+	"sync"
+	"text/tabwriter"
 	"time"
 
 	"github.com/durusdb/durus/durus"
 )
 
-// config is what the flags say.
-type config struct {
-	seconds  float64
-	workers  int
-	readers  int
-	accounts int
-	sync     durus.SyncPolicy
-	file     string
-	noKill   bool
-	pack     bool
-	out      io.Writer
+var (
+	length   = flag.Duration("time", 10*time.Second, "how long")
+	workers  = flag.Uint("workers", 4, "`processes` that move money")
+	readers  = flag.Uint("readers", 2, "`processes` that add it up")
+	accounts = flag.Int("accounts", 100, "of the bank; the fewer, the more conflicts")
+	file     = flag.String("file", "bank.durus", "the database, new or of an earlier run")
+)
+
+// job is done by one process after the other, until it is killed.
+type job struct {
+	name                            string          // of a teller, or "audit"
+	kills, last, conflicts, retries int             // last: number of the last transfer or audit
+	took                            []time.Duration // for each of them
 }
 
 func main() {
-	if text, ok := os.LookupEnv(jobEnv); ok {
-		os.Exit(work(text, os.Stdin, os.Stdout))
+	flag.Parse()
+	db, err := durus.Open(*file, nil)
+	check(err)
+	if flag.NArg() > 0 {
+		perform(db, flag.Arg(0)) // another process has started this one
 	}
-	c, err := parse(os.Args[1:])
-	if err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			os.Exit(0)
+	check(db.Update(context.Background(), found))
+	fmt.Printf("%d workers and %d readers share %s for %v\n", *workers, *readers, *file, *length)
+	jobs := make([]job, *workers+*readers)
+	var running sync.WaitGroup
+	for i := range jobs {
+		jobs[i].name = "audit"
+		if i < int(*workers) {
+			jobs[i].name = fmt.Sprintf("worker %d-%d", os.Getpid(), i+1)
 		}
-		os.Exit(2)
+		running.Go(jobs[i].run)
 	}
-	c.out = os.Stdout
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	context.AfterFunc(ctx, stop) // the first Ctrl-C ends early, with the table; the second kills
-	ok, err := demonstrate(ctx, c)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "bank:", err)
-	}
-	if !ok || err != nil {
-		os.Exit(1)
-	}
-}
+	running.Wait()
 
-// parse reads the flags; it has told the user about an error that it returns.
-func parse(args []string) (config, error) {
-	var c config
-	flags := flag.NewFlagSet("bank", flag.ContinueOnError)
-	flags.Float64Var(&c.seconds, "seconds", 10, "how long")
-	flags.IntVar(&c.workers, "workers", 4, "`processes` that move money")
-	flags.IntVar(&c.readers, "readers", 2, "`processes` that check the total")
-	flags.IntVar(&c.accounts, "accounts", 100, "in a new file; fewer of them, more conflicts")
-	flags.StringVar(&c.file, "file", "", "database, new or of an earlier run (default a temporary one, removed at the end)")
-	flags.BoolVar(&c.pack, "pack", false, "another process packs the file all the time, and is killed, too")
-	flags.BoolVar(&c.noKill, "no-kill", false, "kill no worker")
-	flags.Func("sync", "when a commit is reported: always (on the disk), interval or never (default always)", func(s string) error {
-		policies := map[string]durus.SyncPolicy{"always": durus.SyncAlways, "interval": durus.SyncInterval, "never": durus.SyncNever}
-		policy, ok := policies[s]
-		if !ok {
-			return errors.New("give always, interval or never")
-		}
-		c.sync = policy
-		return nil
-	})
-	if err := flags.Parse(args); err != nil {
-		return c, err
-	}
-	if flags.NArg() > 0 || c.seconds <= 0 || c.workers < 1 || c.readers < 0 || c.accounts < 2 {
-		err := errors.New("needs time, a worker and two accounts, and takes no other arguments")
-		fmt.Fprintln(flags.Output(), "bank:", err)
-		flags.Usage()
-		return c, err
-	}
-	return c, nil
-}
-
-// demonstrate runs the example and tells whether all checks held.
-func demonstrate(ctx context.Context, c config) (ok bool, err error) {
-	if c.file == "" {
-		dir, err := os.MkdirTemp("", "durus-bank-")
-		if err != nil {
-			return false, err
-		}
-		c.file = filepath.Join(dir, "bank.durus")
-		defer func() {
-			if !ok {
-				fmt.Fprintln(c.out, "the files are kept in", dir)
-			} else if err := os.RemoveAll(dir); err != nil {
-				fmt.Fprintln(c.out, err)
+	table := tabwriter.NewWriter(os.Stdout, 0, 0, 3, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(table, "\tdone\tper second\tconflicts\tretries\tkills\tp50\tp99\t")
+	check(db.View(context.Background(), func(tx *durus.Tx) error {
+		for i, j := range jobs {
+			done := len(j.took) // a kill may come between a commit and its acknowledgement
+			if i < int(*workers) {
+				if n := durus.Must(durus.NewRoot[Teller](j.name).Load(tx)).Transfers; n < j.last || n > done+j.kills {
+					return fmt.Errorf("%s has made %d transfers, acknowledged %d and was killed %d times", j.name, n, done, j.kills)
+				}
 			}
-		}()
-	}
-	fmt.Fprintf(c.out, "%d workers, %d readers, one file: %s\n", c.workers, c.readers, c.file)
-	timed, cancel := context.WithTimeout(ctx, time.Duration(c.seconds*float64(time.Second)))
-	defer cancel()
-	r, err := newRun(timed, c)
+			took := slices.Sorted(slices.Values(append(j.took, 0)))
+			fmt.Fprintf(table, "%s\t%d\t%.0f\t%d\t%d\t%d\t%v\t%v\t\n", j.name, done, float64(done)/length.Seconds(),
+				j.conflicts, j.retries, j.kills, took[done/2].Round(100), took[done*99/100].Round(100))
+		}
+		return audit(tx)
+	}))
+	check(cmp.Or(table.Flush(), db.Close()))
+	fmt.Println("OK: every total was right, and no acknowledged transfer is lost")
+}
+
+func check(err error) {
 	if err != nil {
-		return false, err
+		log.Fatal("FAILED: ", err)
 	}
-	r.loop(timed)
-	r.check(context.WithoutCancel(ctx))
-	return r.table()
+}
+
+// perform does a job and acknowledges each transfer or audit, until it is killed.
+func perform(db *durus.DB, job string) {
+	go func() {
+		_, _ = io.Copy(io.Discard, os.Stdin) // ends with the program that has started this one
+		os.Exit(1)
+	}()
+	for n, err := 0, error(nil); ; n++ {
+		if job == "audit" {
+			time.Sleep(time.Millisecond) // the processors are for the workers
+		}
+		begin := time.Now()
+		if job == "audit" {
+			err = db.View(context.Background(), audit)
+		} else {
+			n, err = transfer(context.Background(), db, durus.NewRoot[Teller](job))
+		}
+		check(err)
+		fmt.Println(n, time.Since(begin).Nanoseconds(), db.Stats().Conflicts, db.Stats().Retries)
+	}
+}
+
+// run has the job done, and kills each process that does it after a while.
+func (j *job) run() {
+	for begin := time.Now(); time.Since(begin) < *length; j.kills++ {
+		cmd := exec.Command(os.Args[0], "-file", *file, j.name)
+		cmd.Stderr = os.Stderr
+		_, inErr := cmd.StdinPipe()
+		out, outErr := cmd.StdoutPipe()
+		check(cmp.Or(inErr, outErr, cmd.Start()))
+		life := min(*length-time.Since(begin), time.Second+rand.N(4*time.Second))
+		kill := time.AfterFunc(life, func() { _ = cmd.Process.Kill() })
+		var n, ns, conflicts, retries int
+		for lines := bufio.NewScanner(out); lines.Scan(); {
+			if _, err := fmt.Sscan(lines.Text(), &n, &ns, &conflicts, &retries); err != nil || n <= j.last && j.name != "audit" {
+				log.Fatalf("FAILED: %s has said %d before, and now says: %s", j.name, j.last, lines.Text())
+			}
+			j.last, j.took = n, append(j.took, time.Duration(ns))
+		}
+		j.conflicts, j.retries = j.conflicts+conflicts, j.retries+retries
+		if err := cmd.Wait(); kill.Stop() {
+			log.Fatalf("FAILED: %s has ended by itself: %v", j.name, err)
+		}
+		fmt.Printf("%4.1f s: %s killed, %d done\n", time.Since(begin).Seconds(), j.name, len(j.took))
+	}
 }
