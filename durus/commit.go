@@ -14,7 +14,7 @@ import (
 
 // commit hands the session's changes to the storage, as made on base. retry
 // tells that the transaction may succeed on a new snapshot.
-func (c *core) commit(ctx context.Context, base storage.Snapshot, meta storage.Meta, hold storage.Hold) (tid TID, retry bool, err error) {
+func (c *core) commit(ctx context.Context, base storage.Snapshot, meta storage.Meta, conflicts int, hold storage.Hold) (tid TID, retry bool, err error) {
 	edits := len(c.dirty)
 	w, err := c.written()
 	if err == nil && len(c.dirty) > edits {
@@ -41,6 +41,9 @@ func (c *core) commit(ctx context.Context, base storage.Snapshot, meta storage.M
 	reads, records, err := c.carry(ctx, base, w)
 	if err != nil {
 		return 0, mayRetry(err), err
+	}
+	if len(records) > 0 || spilled != nil {
+		meta = meta.WithConflicts(conflicts)
 	}
 	tid, err = c.db.st.Commit(ctx, &storage.Commit{
 		Base:    base,

@@ -220,7 +220,7 @@ func (k *Connection) commit() error {
 	if err := k.validate(base); err != nil {
 		return err
 	}
-	_, _, err = c.commit(c.ctx, base, storage.Meta{}, nil)
+	_, _, err = c.commit(c.ctx, base, storage.Meta{}, 0, nil)
 	return err
 }
 

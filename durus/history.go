@@ -15,7 +15,8 @@ type TxInfo struct {
 	TID  TID
 	Time time.Time // of its commit, to the microsecond; never earlier than that of the one before
 
-	// What Tx.Describe said.
+	// What Tx.Describe said. In Ext, "durus.conflicts" is how many conflicts the
+	// transaction met before the attempt that was committed.
 	User, Description string
 	Ext               map[string]string // nil if there is nothing in it
 

@@ -216,7 +216,7 @@ func (tx *Tx) finish(err error) (tid TID, retry bool, _ error) {
 	if err := c.prepare(); err != nil {
 		return 0, false, err
 	}
-	tid, retry, err = c.commit(c.ctx, c.snap, tx.meta, tx.hold)
+	tid, retry, err = c.commit(c.ctx, c.snap, tx.meta, tx.attempt-1, tx.hold)
 	if err == nil {
 		c.committed()
 	}

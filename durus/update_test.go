@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"runtime"
 	"strings"
 	"sync"
@@ -197,6 +198,16 @@ func TestUpdateRetriesOnlyItsOwnConflicts(t *testing.T) {
 		}
 		if s := db.Stats(); s.Retries != 2 {
 			t.Errorf("%d retries counted, want 2", s.Retries)
+		}
+		var last TxInfo
+		for info, err := range db.Transactions(0, math.MaxUint64) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			last = info
+		}
+		if got := last.Ext["durus.conflicts"]; got != "2" {
+			t.Errorf("the transaction tells of %q conflicts, want 2", got)
 		}
 
 		runs := 0

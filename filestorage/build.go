@@ -174,13 +174,10 @@ func (w writeSet) Depends(oid storage.OID, _ storage.Position) bool { return w.d
 
 // metaSize is the size of the metadata as stored, 0 when there is none.
 func metaSize(m *storage.Meta) (int, error) {
-	if m == nil || m.User == "" && m.Description == "" && len(m.Ext) == 0 {
+	if m == nil {
 		return 0, nil
 	}
-	n := 4 + 4 + len(m.User) + 4 + len(m.Description)
-	for k, v := range m.Ext {
-		n += 8 + len(k) + len(v)
-	}
+	n := m.Size()
 	if n > storage.MaxMeta {
 		return 0, fmt.Errorf("%w: user, description and ext of a transaction take %d bytes, the limit is %d: shorten them", storage.ErrTooLarge, n, storage.MaxMeta)
 	}

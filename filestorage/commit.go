@@ -33,7 +33,7 @@ func (s *Storage) commit(ctx context.Context, c *storage.Commit) (storage.TID, e
 	if !ok || base.done.Load() {
 		return 0, fmt.Errorf("durus: commit without a snapshot of this storage: %w", storage.ErrTxDone)
 	}
-	if len(c.Records) == 0 && (c.Spilled == nil || c.Spilled.Len() == 0) && metaEmpty(&c.Meta) {
+	if len(c.Records) == 0 && (c.Spilled == nil || c.Spilled.Len() == 0) && c.Meta.Empty() {
 		return base.tid, s.confirm(base)
 	}
 	if s.opts.ReadOnly {
@@ -80,10 +80,6 @@ func (s *Storage) commit(ctx context.Context, c *storage.Commit) (storage.TID, e
 		c.Placed(t.l.id, d.position)
 	}
 	return d.header.tid, nil
-}
-
-func metaEmpty(m *storage.Meta) bool {
-	return m.User == "" && m.Description == "" && len(m.Ext) == 0
 }
 
 // durable does what the policy wants after an append. A pack that has taken

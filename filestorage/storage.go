@@ -92,6 +92,9 @@ func Open(path string, opts Options) (*Storage, error) {
 	if opts.Now == nil {
 		opts.Now = time.Now
 	}
+	if opts.FS == nil {
+		return nil, errors.New("durus: open: Options.FS is nil: it says where files are, posix.New() for those of the system")
+	}
 	resolved, err := opts.FS.Resolve(path)
 	switch {
 	case path == "":

@@ -34,13 +34,6 @@ type Record struct {
 	Prev    Position // the same object's revision before; filled in by the storage
 }
 
-// Meta is what a transaction says of itself, kept in the file.
-type Meta struct {
-	User        string
-	Description string
-	Ext         map[string]string
-}
-
 // Transaction describes a committed transaction.
 type Transaction struct {
 	TID  TID

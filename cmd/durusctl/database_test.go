@@ -27,7 +27,7 @@ import (
 //	makedb empty FILE           no transaction
 //	makedb zeroes FILE          10000 bytes of zero, which is no database
 //	makedb odd FILE             states that do not fit what is said about them
-//	makedb write FILE N         N transactions, one every 10 ms, each told on stdout
+//	makedb write FILE N         N transactions, one every 10 ms, each told on stdout; two of three met conflicts
 //	makedb hold FILE            takes the commit lock, says so, and keeps it until killed
 //	makedb append FILE TEXT     puts bytes behind the end
 //	makedb flip FILE OFFSET     changes a byte; a negative offset counts from the end
@@ -233,7 +233,7 @@ func makeWrites(path, arg string, out io.Writer) error {
 	m := openMaker(path)
 	oid := m.oid()
 	for i := range n {
-		tid := m.commit(storage.Meta{User: "writer"}, m.record(oid, "bank.Owner", ownerPlan, &owner{Name: strconv.Itoa(i)}))
+		tid := m.commit(storage.Meta{User: "writer"}.WithConflicts(i%3), m.record(oid, "bank.Owner", ownerPlan, &owner{Name: strconv.Itoa(i)}))
 		if m.err != nil {
 			break
 		}

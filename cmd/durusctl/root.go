@@ -21,6 +21,8 @@ type app struct {
 
 	errWidth int // columns of err; 0: no terminal, any number
 
+	size func() (columns, rows int) // of out, at this moment
+
 	// running is set when arguments and flags were accepted: an error before
 	// is one of usage, wherever in cobra it comes from.
 	running bool
@@ -33,10 +35,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		out:   bufio.NewWriter(stdout),
 		err:   stderr,
 		color: isTerminal(stdout) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb",
-		width: widthOf(stdout),
+		size:  func() (columns, rows int) { return sizeOf(stdout) },
 	}
+	a.width, _ = a.size()
 	if isTerminal(stderr) {
-		a.errWidth = widthOf(stderr)
+		a.errWidth, _ = sizeOf(stderr)
 	}
 	root := a.root()
 	root.SetArgs(args)

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -22,9 +24,9 @@ func (a *app) topCommand() *cobra.Command {
 		Short: "Commits, growth and processes, live",
 		Long: `What all processes do to a database, once a second until it is interrupted: on a
 terminal a screen that is drawn anew, elsewhere a line each time, with --json an
-object. Processes are those that have the file open and that you may look into
-(all, as root). Conflicts and retries leave no trace in the file: each process
-counts its own, in DB.Stats.`,
+object. Conflicts are those that transactions met before they were committed: a
+transaction that gave up leaves no trace. Processes are those that have the file
+open and that you may look into (all, as root), those that write first.`,
 		Example: `  durusctl top bank.durus
   durusctl top -n 5 --json bank.durus`,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -45,6 +47,7 @@ type look struct {
 	took    time.Duration // since the look before
 	commits uint64        // in that time
 	records uint64        // that they wrote
+	clashes uint64        // conflicts that they had met before
 	growth  int64         // bytes
 	state   *filestorage.LockState
 	objects uint64
@@ -121,6 +124,7 @@ func (w *watcher) look(ctx context.Context) (*look, error) {
 			}
 			k.commits++
 			k.records += uint64(len(tx.OIDs))
+			k.clashes += tx.Conflicts()
 			k.last = tx
 		}
 	}
@@ -132,8 +136,17 @@ func (w *watcher) look(ctx context.Context) (*look, error) {
 		k.growth = k.state.End - w.before.state.End // less than nothing after a pack
 	}
 	k.users, k.known = posix.Openers(w.st.Path())
+	slices.SortStableFunc(k.users, func(a, b posix.Opener) int { return cmp.Compare(writing(b), writing(a)) })
 	w.before = k
 	return k, nil
+}
+
+// writing is 1 for a process that may write.
+func writing(o posix.Opener) int {
+	if o.Write {
+		return 1
+	}
+	return 0
 }
 
 func (w *watcher) show(k *look, first bool) error {
@@ -155,6 +168,7 @@ type topJSON struct {
 	Seconds    float64       `json:"seconds"`
 	Commits    uint64        `json:"commits"`
 	Records    uint64        `json:"records"`
+	Conflicts  uint64        `json:"conflicts"`
 	Growth     int64         `json:"growth"`
 	Size       int64         `json:"size"`
 	Lag        int64         `json:"lag"`
@@ -172,7 +186,7 @@ type processJSON struct {
 
 func topOf(k *look) topJSON {
 	j := topJSON{
-		Time: timeText(k.at), Seconds: k.took.Seconds(), Commits: k.commits, Records: k.records, Growth: k.growth,
+		Time: timeText(k.at), Seconds: k.took.Seconds(), Commits: k.commits, Records: k.records, Conflicts: k.clashes, Growth: k.growth,
 		Size: k.state.Size, Lag: k.state.End - k.state.Visible, Objects: k.objects, LastTID: k.last.TID, LockHolder: k.state.Holder,
 	}
 	if k.known {
@@ -184,30 +198,36 @@ func topOf(k *look) topJSON {
 	return j
 }
 
-const topLine = "%-20s %10s %10s %11s %9s %8s %5s" // 79 columns
+const topLine = "%-20s %9s %7s %7s %8s %9s %8s %5s" // 80 columns
 
 // line is for files and pipes.
 func (w *watcher) line(k *look, first bool) {
 	if first {
-		fmt.Fprintf(w.out, topLine+"\n", "TIME", "COMMITS/S", "OBJECTS/S", "GROWTH/S", "SIZE", "LAG", "PROCS")
+		fmt.Fprintf(w.out, topLine+"\n", "TIME", "COMMITS/S", "CONFL/S", "OBJ/S", "GROWTH/S", "SIZE", "LAG", "PROCS")
 	}
 	processes := "?"
 	if k.known {
 		processes = strconv.Itoa(len(k.users))
 	}
-	fmt.Fprintf(w.out, topLine+"\n", k.at.UTC().Format("2006-01-02T15:04:05Z"), number(k.rate(float64(k.commits))), number(k.rate(float64(k.records))),
+	fmt.Fprintf(w.out, topLine+"\n", k.at.UTC().Format("2006-01-02T15:04:05Z"), number(k.rate(float64(k.commits))), number(k.rate(float64(k.clashes))), number(k.rate(float64(k.records))),
 		shortSize(int64(k.rate(float64(k.growth)))), shortSize(k.state.Size), shortSize(k.state.End-k.state.Visible), processes)
 }
 
 // curveLength is how many looks the curve of commits shows.
 const curveLength = 40
 
+// screenFrame is how many rows of the screen are no facts and no processes.
+const screenFrame = 5
+
 // screen is for terminals.
 func (w *watcher) screen(k *look) {
+	var rows int
+	w.width, rows = w.size() // it may have changed
 	w.history = append(w.history, k.rate(float64(k.commits)))
 	w.history = w.history[max(0, len(w.history)-curveLength):]
 	var f facts
 	f.add("commits", fmt.Sprintf("%10s/s  %s", number(k.rate(float64(k.commits))), curve(w.history)))
+	f.add("conflicts", fmt.Sprintf("%10s/s  before they were committed", number(k.rate(float64(k.clashes)))))
 	f.add("objects", fmt.Sprintf("%10s/s", number(k.rate(float64(k.records)))))
 	f.add("growth", fmt.Sprintf("%10s/s", shortSize(int64(k.rate(float64(k.growth))))))
 	f.add("size", fmt.Sprintf("%10s, %s", shortSize(k.state.Size), objectCount(int64(k.objects))))
@@ -231,8 +251,12 @@ func (w *watcher) screen(k *look) {
 		fmt.Fprintln(w.out, "no other process has it open")
 		return
 	}
+	shown := k.users
+	if room := rows - len(f) - screenFrame; rows > 0 && len(shown) > room {
+		shown = shown[:max(0, room-1)]
+	}
 	t := table{header: []string{"PID", "MODE", "COMMAND"}, right: map[int]bool{0: true}}
-	for _, u := range k.users {
+	for _, u := range shown {
 		mode := "read"
 		if u.Write {
 			mode = "write"
@@ -240,6 +264,9 @@ func (w *watcher) screen(k *look) {
 		t.add(strconv.Itoa(u.PID), mode, cut(plain(u.Command), 60))
 	}
 	w.printTable(&t)
+	if more := len(k.users) - len(shown); more > 0 {
+		fmt.Fprintf(w.out, "and %d more\n", more)
+	}
 }
 
 // curve draws values as bars, the highest as high as it goes.

@@ -82,22 +82,31 @@ func wrap(s string, width, indent int) string {
 	return b.String()
 }
 
-// unknownWidth is that of a terminal which does not say.
-const unknownWidth = 80
+// Size of a terminal which does not say.
+const (
+	unknownWidth  = 80
+	unknownHeight = 24
+)
 
-// widthOf is how many columns a line may take on w; 0: as many as it needs,
-// since nobody sees it and a program may read it. COLUMNS has the last word.
-func widthOf(w io.Writer) int {
-	if n, err := strconv.Atoi(os.Getenv("COLUMNS")); err == nil && n > 0 {
-		return n
-	}
-	if !isTerminal(w) {
-		return 0
-	}
-	if f, ok := w.(interface{ Fd() uintptr }); ok {
-		if n, ok := terminal.Width(f.Fd()); ok {
-			return n
+// sizeOf is how many columns a line may take on w, and rows a screen; 0: as many
+// as it needs, since nobody sees it and a program may read it. COLUMNS and LINES
+// have the last word.
+func sizeOf(w io.Writer) (columns, rows int) {
+	if isTerminal(w) {
+		columns, rows = unknownWidth, unknownHeight
+		if f, ok := w.(interface{ Fd() uintptr }); ok {
+			if c, r, ok := terminal.Size(f.Fd()); ok {
+				columns, rows = c, r
+			}
 		}
 	}
-	return unknownWidth
+	return given("COLUMNS", columns), given("LINES", rows)
+}
+
+// given is the number in an environment variable, if it has one above zero.
+func given(variable string, otherwise int) int {
+	if n, err := strconv.Atoi(os.Getenv(variable)); err == nil && n > 0 {
+		return n
+	}
+	return otherwise
 }

@@ -104,14 +104,19 @@ func TestWrap(t *testing.T) {
 	}
 }
 
-func TestWidthOf(t *testing.T) {
+func TestSizeOf(t *testing.T) {
 	t.Setenv("COLUMNS", "")
-	if n := widthOf(&bytes.Buffer{}); n != 0 {
-		t.Errorf("what is no terminal has %d columns", n)
+	t.Setenv("LINES", "")
+	if columns, rows := sizeOf(&bytes.Buffer{}); columns != 0 || rows != 0 {
+		t.Errorf("what is no terminal has %d columns and %d rows", columns, rows)
+	}
+	t.Setenv("LINES", "50")
+	if columns, rows := sizeOf(&bytes.Buffer{}); columns != 0 || rows != 50 {
+		t.Errorf("LINES=50: %d columns and %d rows", columns, rows)
 	}
 	for text, want := range map[string]int{"120": 120, "0": 0, "-5": 0, "wide": 0} {
 		t.Setenv("COLUMNS", text)
-		if n := widthOf(&bytes.Buffer{}); n != want {
+		if n, _ := sizeOf(&bytes.Buffer{}); n != want {
 			t.Errorf("COLUMNS=%s: %d columns, want %d", text, n, want)
 		}
 	}

@@ -1,3 +1,3 @@
-// Package terminal asks the system how wide a terminal is. It imports nothing
+// Package terminal asks the system how large a terminal is. It imports nothing
 // of this module, and opens nothing: it is given what is open.
 package terminal
