@@ -41,7 +41,7 @@ type job struct {
 
 func main() {
 	flag.Parse()
-	db, err := durus.Open(*file, nil)
+	db, err := durus.Open(*file, &durus.Options{ReadOnly: flag.Arg(0) == "audit"})
 	check(err)
 	if flag.NArg() > 0 {
 		perform(db, flag.Arg(0)) // another process has started this one
