@@ -370,4 +370,12 @@ func (m *keyModel[K]) check(s Session, c *trio[K]) {
 	if last := len(m.list) - 1; err != nil || ok != (last >= 0) || ok && (m.compare(k, m.list[last].k) != 0 || v != m.list[last].v) {
 		r.Fatalf("Max %v=%d, %v, %v", k, v, ok, err)
 	}
+	least, ok, err := c.Set.Min(s)
+	if err != nil || ok != (len(m.list) > 0) || ok && m.compare(least, m.list[0].k) != 0 {
+		r.Fatalf("Min of the set %v, %v, %v", least, ok, err)
+	}
+	most, ok, err := c.Set.Max(s)
+	if last := len(m.list) - 1; err != nil || ok != (last >= 0) || ok && m.compare(most, m.list[last].k) != 0 {
+		r.Fatalf("Max of the set %v, %v, %v", most, ok, err)
+	}
 }

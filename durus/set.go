@@ -71,6 +71,21 @@ func (t Set[K]) Len(s Session) (int, error) {
 	return h.len()
 }
 
+// Min returns the first key; the bool is false in an empty set.
+func (t Set[K]) Min(s Session) (K, bool, error) { return t.edge(s, bounds[K]{}) }
+
+// Max returns the last key; the bool is false in an empty set.
+func (t Set[K]) Max(s Session) (K, bool, error) { return t.edge(s, bounds[K]{back: true}) }
+
+func (t Set[K]) edge(s Session, b bounds[K]) (k K, found bool, err error) {
+	h, err := t.open(s)
+	if err != nil {
+		return k, false, err
+	}
+	k, _, found, err = h.first(b)
+	return k, found, err
+}
+
 // All yields all keys in order; see BTree.All.
 func (t Set[K]) All(s Session) iter.Seq[K] { return t.seq(s, bounds[K]{}) }
 

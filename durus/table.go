@@ -88,6 +88,29 @@ func (t Table[K, T]) Insert(s Session, k K, v *T) (Ref[T], error) {
 	return ref, c.stick(w.insert(k, ref))
 }
 
+// Put makes v the state of the object under k: of the one that is there, which
+// keeps its identity, or of a new one. All fields become those of v, a zero
+// container in it a new, empty one. Errors: those of Ref.Edit and Insert.
+func (t Table[K, T]) Put(s Session, k K, v T) (Ref[T], error) {
+	c := s.core()
+	if err := c.mayWrite(); err != nil {
+		return Ref[T]{}, c.stick(err)
+	}
+	ref, found, err := t.Ref(s, k)
+	if err != nil {
+		return Ref[T]{}, c.stick(err)
+	}
+	if !found {
+		return t.Insert(s, k, &v)
+	}
+	p, err := ref.Edit(s)
+	if err != nil {
+		return Ref[T]{}, c.stick(err)
+	}
+	*p = v
+	return ref, nil
+}
+
 // Ref returns the reference to the object under k; the bool is false if there
 // is none.
 func (t Table[K, T]) Ref(s Session, k K) (Ref[T], bool, error) {
@@ -143,6 +166,18 @@ func (t Table[K, T]) Delete(s Session, k K) (bool, error) {
 	return true, w.c.stick(w.delete(k, ref.OID()))
 }
 
+// DeleteRef is Delete of an object whose key one does not know.
+func (t Table[K, T]) DeleteRef(s Session, r Ref[T]) (bool, error) {
+	k, found, err := t.Key(s, r)
+	if err != nil {
+		return false, s.core().stick(err)
+	}
+	if !found {
+		return false, s.core().stick(s.core().mayWrite())
+	}
+	return t.Delete(s, k)
+}
+
 // Key returns the key of an object; the bool is false if it is not in the table.
 func (t Table[K, T]) Key(s Session, r Ref[T]) (k K, found bool, err error) {
 	c := s.core()
@@ -181,6 +216,22 @@ func (t Table[K, T]) Len(s Session) (int, error) {
 		return 0, err
 	}
 	return tree.Len(s)
+}
+
+// Min returns the first key and its object; the bool is false in an empty table.
+func (t Table[K, T]) Min(s Session) (K, Ref[T], bool, error) { return t.edge(s, bounds[K]{}) }
+
+// Max returns the last key and its object; the bool is false in an empty table.
+func (t Table[K, T]) Max(s Session) (K, Ref[T], bool, error) {
+	return t.edge(s, bounds[K]{back: true})
+}
+
+func (t Table[K, T]) edge(s Session, b bounds[K]) (k K, ref Ref[T], found bool, err error) {
+	tree, err := t.primary(s)
+	if err != nil {
+		return k, ref, false, err
+	}
+	return tree.edge(s, b)
 }
 
 // All yields all keys and objects in the order of the keys. Each loads the

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -72,6 +73,19 @@ func tableLines(s Session, t Table[string, customer]) (out []string) {
 	if got := Must(t.Len(s)); got != n {
 		out = append(out, fmt.Sprint("length ", got))
 	}
+	if n > 0 {
+		first, firstRef, _, err := t.Min(s)
+		last, lastRef, _, err2 := t.Max(s)
+		if err := errors.Join(err, err2); err != nil {
+			out = append(out, err.Error())
+		}
+		if k, _ := Must2(t.Key(s, firstRef)); k != first || !strings.HasPrefix(out[0], "row "+first+"[") {
+			out = append(out, "the first is "+first)
+		}
+		if k, _ := Must2(t.Key(s, lastRef)); k != last || !strings.HasPrefix(out[n-1], "row "+last+"[") {
+			out = append(out, "the last is "+last)
+		}
+	}
 	return append(out, cities...)
 }
 
@@ -101,8 +115,10 @@ func (o tableOp) model(m tableModel) (taken bool) {
 			return true
 		}
 		m[o.key] = [2]string{o.to, o.to}
+	case o.what == "put":
+		m[o.key] = [2]string{o.to, o.to}
 	case !found:
-	case o.what == "delete":
+	case o.what == "delete" || o.what == "delete ref":
 		delete(m, o.key)
 	case o.what == "email":
 		m[o.key] = [2]string{o.to, c[1]}
@@ -126,6 +142,10 @@ func (o tableOp) table(tx *Tx, t Table[string, customer]) {
 		_, _ = t.Insert(tx, o.key, &customer{Email: o.to, City: o.to})
 		return
 	}
+	if o.what == "put" {
+		_, _ = t.Put(tx, o.key, customer{Email: o.to, City: o.to})
+		return
+	}
 	if o.what == "delete" {
 		Must(t.Delete(tx, o.key))
 		return
@@ -135,6 +155,8 @@ func (o tableOp) table(tx *Tx, t Table[string, customer]) {
 		return
 	}
 	switch o.what {
+	case "delete ref":
+		Must(t.DeleteRef(tx, ref))
 	case "email":
 		Must(ref.Edit(tx)).Email = o.to
 	case "city":
@@ -186,8 +208,8 @@ func runTableModel(t *testing.T, r *rapid.T, b *bed, isolation Isolation) {
 	email := rapid.SampledFrom([]string{"", "a", "b", "c", "d", "e"})
 	ops := func() (ops []tableOp) {
 		for range rapid.IntRange(1, 6).Draw(r, "ops") {
-			op := tableOp{what: rapid.SampledFrom([]string{"insert", "insert", "delete", "email", "city", "swap", "move"}).Draw(r, "what"), key: letter.Draw(r, "key")}
-			if op.to = letter.Draw(r, "to"); op.what == "email" || op.what == "insert" {
+			op := tableOp{what: rapid.SampledFrom([]string{"insert", "insert", "put", "delete", "delete ref", "email", "city", "swap", "move"}).Draw(r, "what"), key: letter.Draw(r, "key")}
+			if op.to = letter.Draw(r, "to"); op.what == "email" || op.what == "insert" || op.what == "put" {
 				op.to = email.Draw(r, "email")
 			}
 			ops = append(ops, op)

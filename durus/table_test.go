@@ -238,6 +238,52 @@ func TestTableZero(t *testing.T) {
 	wantErr(t, err, ErrType)
 }
 
+// Put changes the object that is there, and what refers to it sees that; else it
+// makes one. A table in which there is none is told apart from one that cannot
+// be written.
+func TestTablePut(t *testing.T) {
+	db := memBed(t).shopDB()
+	var ada Ref[customer]
+	shopping(t, db, func(tx *Tx, s *shop) {
+		ada = Must(s.Customers.Put(tx, "ada", customer{Name: "Ada", City: "London"}))
+		Must(theShop.Edit(tx)).Others = []Ref[customer]{ada}
+	})
+	shopping(t, db, func(tx *Tx, s *shop) {
+		if again := Must(s.Customers.Put(tx, "ada", customer{Name: "Ada", Email: "ada@x"})); again != ada {
+			t.Errorf("Put gave another object: %s, not %s", again, ada)
+		}
+		wantNames(t, "in London, before the commit", names(tx, byCity.Equal(tx, s.Customers, "London")))
+	})
+	view(t, db, func(tx *Tx) error {
+		s := Must(theShop.Load(tx))
+		if c := Must(s.Others[0].Load(tx)); c.Email != "ada@x" || c.City != "" {
+			t.Errorf("%+v", c)
+		}
+		wantNames(t, "in London", names(tx, byCity.Equal(tx, s.Customers, "London")))
+		return nil
+	})
+	wantErr(t, db.View(t.Context(), func(tx *Tx) error {
+		_, err := Must(theShop.Load(tx)).Customers.Put(tx, "ada", customer{})
+		return err
+	}), ErrReadOnly)
+	wantErr(t, db.View(t.Context(), func(tx *Tx) error {
+		_, err := Must(theShop.Load(tx)).Customers.DeleteRef(tx, ada)
+		return err
+	}), ErrReadOnly)
+	err := refused(t, db, func(tx *Tx, s *shop) {
+		Must(s.Customers.Put(tx, "bob", customer{Name: "Bob", Email: "ada@x"}))
+	})
+	wantErr(t, err, ErrUnique)
+	shopping(t, db, func(tx *Tx, s *shop) {
+		if !Must(s.Customers.DeleteRef(tx, ada)) || Must(s.Customers.DeleteRef(tx, ada)) {
+			t.Error("deleted twice, or not at all")
+		}
+		if _, _, found, err := s.Customers.Min(tx); found || err != nil {
+			t.Errorf("Min of an empty table: %v, %v", found, err)
+		}
+	})
+}
+
 // What is unique stays so: in one transaction, and when keys are exchanged.
 func TestTableUnique(t *testing.T) {
 	cases := []struct {
