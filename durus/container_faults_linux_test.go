@@ -4,18 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"runtime"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/durusdb/durus/internal/collection"
-	"github.com/durusdb/durus/vfs/fault"
-	"github.com/durusdb/durus/vfs/posix"
 )
 
 // work makes n steps at the workplace, which change all of its containers alike.
@@ -158,52 +152,8 @@ func TestEveryCallFailsWithContainers(t *testing.T) {
 	if os.Getenv("DURUS_KILL_SECONDS") == "" { // make torture tries them all
 		step = 13
 	}
-	dir := t.TempDir()
-	tried := 0
-	files, goroutines := openFiles(t), runtime.NumGoroutine()
-	for _, task := range containerTasks {
-		for _, times := range []int{1, -1} {
-			for _, after := range []bool{false, true} {
-				for n := 1 + rand.IntN(step); ; n += step {
-					p := &program{
-						path:   filepath.Join(dir, fmt.Sprint("test", tried, ".durus")),
-						disk:   fault.New(posix.New(), 1),
-						refs:   [2]Ref[account]{RefTo[account](a.OID()), RefTo[account](b.OID())},
-						logger: slog.New(slog.DiscardHandler),
-					}
-					if err := os.WriteFile(p.path, image, 0o600); err != nil {
-						t.Fatal(err)
-					}
-					rule := fault.Rule{Ops: canFail, Nth: n, Times: times, After: after, Effect: fault.Fail(errInjected)}
-					hits, err := p.suffer(task, rule)
-					if err != nil {
-						t.Fatalf("%s, %v: %v", task.name, rule, err)
-					}
-					wholeWorkplace(t, p.path)
-					if t.Failed() {
-						t.Fatalf("%s, %v", task.name, rule)
-					}
-					_ = os.Remove(p.path)
-					if now := openFiles(t); now > files {
-						t.Fatalf("%s, %v: %d files are open, before it were %d", task.name, rule, now, files)
-					}
-					if hits == 0 {
-						break
-					}
-					tried++
-				}
-			}
-		}
-	}
-	for i := 0; runtime.NumGoroutine() > goroutines; i++ {
-		if i == 500 {
-			buf := make([]byte, 1<<20)
-			t.Fatalf("goroutines are left:\n%s", buf[:runtime.Stack(buf, true)])
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	t.Logf("%d faults", tried)
-	if tried < 400/step {
-		t.Error("the faults did not reach what they should")
+	bad := &weather{image: image, refs: [2]Ref[account]{RefTo[account](a.OID()), RefTo[account](b.OID())}, step: step, whole: wholeWorkplace}
+	if tried := bad.try(t, containerTasks); tried < 400/step {
+		t.Errorf("%d faults did not reach what they should", tried)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -182,25 +183,47 @@ func TestEveryCallFails(t *testing.T) {
 	if testing.Short() {
 		step = 3
 	}
-	tried := 0
+	bad := &weather{image: image, refs: [2]Ref[account]{RefTo[account](a.OID()), RefTo[account](b.OID())}, step: step}
+	if tried := bad.try(t, tasks); tried < 200/step {
+		t.Errorf("%d faults did not reach what they should", tried)
+	}
+}
+
+// weather is what tasks are tried in: each call of the storage that fails.
+type weather struct {
+	image []byte // of the database that they begin with
+	refs  [2]Ref[account]
+	step  int                             // of so many calls one fails, chosen by chance
+	whole func(t *testing.T, path string) // looks at what each of them has left; may be nil
+}
+
+// try lets the n-th call of the storage fail in each task, until none does, and
+// returns how often one did. Nothing may be left open or running.
+func (w *weather) try(t *testing.T, tasks []task) (tried int) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "test.durus")
 	files, goroutines := openFiles(t), runtime.NumGoroutine()
 	for _, task := range tasks {
 		for _, times := range []int{1, -1} {
 			for _, after := range []bool{false, true} {
-				for n := 1; ; n += step {
-					p := &program{
-						path:   filepath.Join(t.TempDir(), "test.durus"),
-						disk:   fault.New(posix.New(), 1),
-						refs:   [2]Ref[account]{RefTo[account](a.OID()), RefTo[account](b.OID())},
-						logger: slog.New(slog.DiscardHandler),
-					}
-					if err := os.WriteFile(p.path, image, 0o600); err != nil {
+				for n := 1 + rand.IntN(w.step); ; n += w.step {
+					p := &program{path: path, disk: fault.New(posix.New(), 1), refs: w.refs, logger: slog.New(slog.DiscardHandler)}
+					if err := os.WriteFile(path, w.image, 0o600); err != nil {
 						t.Fatal(err)
 					}
 					rule := fault.Rule{Ops: canFail, Nth: n, Times: times, After: after, Effect: fault.Fail(errInjected)}
 					hits, err := p.suffer(task, rule)
 					if err != nil {
 						t.Fatalf("%s, %v: %v", task.name, rule, err)
+					}
+					if w.whole != nil {
+						w.whole(t, path)
+					}
+					if t.Failed() {
+						t.Fatalf("%s, %v", task.name, rule)
+					}
+					for _, name := range []string{path, path + ".lock", path + ".index"} {
+						_ = os.Remove(name) // the next one begins anew
 					}
 					if now := openFiles(t); now > files {
 						t.Fatalf("%s, %v: %d files are open, before it were %d", task.name, rule, now, files)
@@ -221,9 +244,7 @@ func TestEveryCallFails(t *testing.T) {
 		time.Sleep(10 * time.Millisecond)
 	}
 	t.Logf("%d faults", tried)
-	if tried < 200/step {
-		t.Error("the faults did not reach what they should")
-	}
+	return tried
 }
 
 // suffer runs a task while the rule holds, and then sees what is left.
