@@ -2,15 +2,12 @@ package filestorage
 
 import (
 	"bytes"
-	"encoding/json"
-	"math/rand/v2"
 	"os"
 	"os/exec"
-	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
-	"time"
+
+	"github.com/durusdb/durus/internal/mistake"
 )
 
 // mistakes are changes of the engine that each break one promise. The crash
@@ -116,33 +113,10 @@ func TestCrashFindsMistakes(t *testing.T) {
 	if os.Getenv("DURUS_MISTAKE") != "" {
 		t.Skip("SKIP: runs inside itself")
 	}
-	for _, i := range chosen(t, len(mistakes)) {
+	for _, i := range mistake.Chosen(t, len(mistakes)) {
 		m := mistakes[i]
 		t.Run(strings.ReplaceAll(m.name, " ", "_"), func(t *testing.T) {
-			src, err := os.ReadFile(m.file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if bytes.Count(src, []byte(m.old)) != 1 {
-				t.Fatalf("%q stands %d times in %s", m.old, bytes.Count(src, []byte(m.old)), m.file)
-			}
-			dir := t.TempDir()
-			wrong := filepath.Join(dir, m.file)
-			if err := os.WriteFile(wrong, bytes.Replace(src, []byte(m.old), []byte(m.new), 1), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			abs, err := filepath.Abs(m.file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			overlay, err := json.Marshal(map[string]any{"Replace": map[string]string{abs: wrong}})
-			if err != nil {
-				t.Fatal(err)
-			}
-			list := filepath.Join(dir, "overlay.json")
-			if err := os.WriteFile(list, overlay, 0o600); err != nil {
-				t.Fatal(err)
-			}
+			list := mistake.Overlay(t, "..", mistake.Edit{File: "filestorage/" + m.file, Old: m.old, New: m.new})
 			cmd := exec.Command("go", "test", "-vet=off", "-overlay="+list, "-timeout=90s", "-failfast", "-run", "Crash|Damage|LockFile|FrameStands|Misread|MarkIsRaised|Moved|Restored|Across|Checkpoint|Gone|Sleeper|LinkedAgain|OldSnapshots|TwoPacks", ".", "../pack")
 			cmd.Env = append(os.Environ(), "DURUS_MISTAKE="+m.name, "DURUS_CRASH_STATES=100000")
 			out, err := cmd.CombinedOutput()
@@ -165,21 +139,4 @@ func firstFailure(out string) string {
 		}
 	}
 	return out
-}
-
-// chosen returns the numbers of the mistakes to try: DURUS_MISTAKES of them, taken
-// by chance, or all.
-func chosen(t *testing.T, n int) []int {
-	t.Helper()
-	seed := uint64(time.Now().UnixNano())
-	all := rand.New(rand.NewPCG(seed, 0)).Perm(n)
-	if s := os.Getenv("DURUS_MISTAKES"); s != "" {
-		few, err := strconv.Atoi(s)
-		if err != nil || few < 0 {
-			t.Fatalf("DURUS_MISTAKES=%s: give a number", s)
-		}
-		all = all[:min(few, n)]
-		t.Logf("%d of %d mistakes, seed %d", len(all), n, seed)
-	}
-	return all
 }

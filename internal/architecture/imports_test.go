@@ -34,6 +34,7 @@ var allowed = map[string][]string{
 	"internal/collection":   {"storage", "internal/codec"},
 	"internal/invariant":    {},
 	"internal/history":      {},
+	"internal/mistake":      {},
 	"internal/architecture": {},
 	"internal/...":          {"storage", "vfs"}, // test helpers
 }

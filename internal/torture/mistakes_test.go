@@ -4,19 +4,17 @@ package torture
 
 import (
 	"context"
-	"encoding/json"
-	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/durusdb/durus/internal/mistake"
 )
 
-// edit replaces text that stands once in a file of this module.
-type edit struct{ file, old, new string }
+type edit struct{ File, Old, New string } // a mistake.Edit
 
 // mistakes are changes of the engine and of the object layer that each break
 // one promise. (What only a power cut brings to light is for the crash tests of
@@ -70,12 +68,16 @@ func TestTortureFindsMistakes(t *testing.T) { // acceptance test 40
 	if os.Getenv("DURUS_TORTURE") == "" && os.Getenv("DURUS_CRASH_STATES") == "" {
 		t.Skip("SKIP: takes some minutes; set DURUS_TORTURE or DURUS_CRASH_STATES to run it")
 	}
-	for _, i := range chosen(t, len(mistakes)) {
+	for _, i := range mistake.Chosen(t, len(mistakes)) {
 		m := mistakes[i]
 		t.Run(strings.ReplaceAll(m.name, " ", "_"), func(t *testing.T) {
 			dir := t.TempDir()
+			var edits []mistake.Edit
+			for _, e := range m.edits {
+				edits = append(edits, mistake.Edit(e))
+			}
 			binary := filepath.Join(dir, "mistaken.test")
-			build := exec.Command("go", "test", "-c", "-vet=off", "-o", binary, "-overlay="+overlay(t, dir, m.edits), ".")
+			build := exec.Command("go", "test", "-c", "-vet=off", "-o", binary, "-overlay="+mistake.Overlay(t, "../..", edits...), ".")
 			if out, err := build.CombinedOutput(); err != nil {
 				t.Fatalf("it does not compile: %v\n%s", err, out)
 			}
@@ -95,46 +97,6 @@ func TestTortureFindsMistakes(t *testing.T) { // acceptance test 40
 			t.Errorf("no checker finds: %s", m.name)
 		})
 	}
-}
-
-// overlay writes the changed files and the list of them for the go command.
-func overlay(t *testing.T, dir string, edits []edit) (list string) {
-	t.Helper()
-	replace := make(map[string]string)
-	for _, e := range edits {
-		file, err := filepath.Abs(filepath.Join("../..", e.file))
-		if err != nil {
-			t.Fatal(err)
-		}
-		wrong, again := replace[file]
-		if !again {
-			wrong = filepath.Join(dir, strings.ReplaceAll(e.file, "/", "_"))
-			replace[file] = wrong
-		}
-		from := file
-		if again {
-			from = wrong
-		}
-		src, err := os.ReadFile(from)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if n := strings.Count(string(src), e.old); n != 1 {
-			t.Fatalf("%q stands %d times in %s", e.old, n, e.file)
-		}
-		if err := os.WriteFile(wrong, []byte(strings.Replace(string(src), e.old, e.new, 1)), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	text, err := json.Marshal(map[string]any{"Replace": replace})
-	if err != nil {
-		t.Fatal(err)
-	}
-	list = filepath.Join(dir, "overlay.json")
-	if err := os.WriteFile(list, text, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return list
 }
 
 // runMistaken runs a test of a mistaken binary, whose files go with it.
@@ -174,21 +136,4 @@ func objection(out string) string {
 		}
 	}
 	return ""
-}
-
-// chosen returns the numbers of the mistakes to try: DURUS_MISTAKES of them, taken
-// by chance, or all.
-func chosen(t *testing.T, n int) []int {
-	t.Helper()
-	seed := uint64(time.Now().UnixNano())
-	all := rand.New(rand.NewPCG(seed, 0)).Perm(n)
-	if s := os.Getenv("DURUS_MISTAKES"); s != "" {
-		few, err := strconv.Atoi(s)
-		if err != nil || few < 0 {
-			t.Fatalf("DURUS_MISTAKES=%s: give a number", s)
-		}
-		all = all[:min(few, n)]
-		t.Logf("%d of %d mistakes, seed %d", len(all), n, seed)
-	}
-	return all
 }
