@@ -173,7 +173,11 @@ func (a *app) printTransaction(tx *storage.Transaction, first bool) error {
 	if first {
 		fmt.Fprintln(a.out, a.bold(c.header()))
 	}
-	line := c.line(plain(tx.Description), tx.TID.String(), a.moment(tx.Time), plain(tx.User), objectsText(tx.OIDs, c.widths[objects]))
+	description := plain(tx.Description)
+	if n := tx.Conflicts(); n > 0 {
+		description = strings.TrimSpace(fmt.Sprintf("%s (after %s)", description, count(n, "conflict")))
+	}
+	line := c.line(description, tx.TID.String(), a.moment(tx.Time), plain(tx.User), objectsText(tx.OIDs, c.widths[objects]))
 	_, err := fmt.Fprintln(a.out, line)
 	return err
 }
