@@ -122,8 +122,11 @@ func (r *replacing) try(ctx context.Context) (again bool, err error) {
 		return false, fmt.Errorf("durus: %s is replaced, but it is not known whether a power cut brings the old file back: sync the disk: %w: %w", r.path, vfs.ErrUnknownOutcome, err)
 	}
 	m := mark{salt: r.header.Salt, start: r.end.Start, end: r.end.End, tid: r.end.TID, sum: r.end.Sum}
-	// A failure here is made good by the next holder of the lock.
-	_ = lock.UpdateMark(background, func(b *[vfs.MarkSize]byte, _ bool) bool { m.put(b); return true })
+	// A failure here is made good by the next holder of the lock. Others wait for
+	// that lock: nobody waits long for a process that was stopped with the latch.
+	brief, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	_ = lock.UpdateMark(brief, func(b *[vfs.MarkSize]byte, _ bool) bool { m.put(b); return true })
 	return false, nil
 }
 
