@@ -8,12 +8,19 @@ import (
 	"time"
 
 	"github.com/durusdb/durus/storage"
+	"github.com/durusdb/durus/vfs"
 	"github.com/durusdb/durus/vfs/mem"
 )
 
-// restore is what durusctl restore --overwrite calls.
+// overwrite is what durusctl restore --overwrite calls.
+func (a *accident) overwrite(p *mem.Process, at storage.TID, wait time.Duration) error {
+	_, err := Restore(ctx, p, dir, dbPath, RestoreOptions{AtTID: at, Overwrite: true, LockTimeout: wait})
+	return err
+}
+
+// restore is one that nobody interrupts.
 func (a *accident) restore(p *mem.Process, wait time.Duration) error {
-	_, err := Restore(ctx, p, dir, dbPath, RestoreOptions{AtTID: a.at, Overwrite: true, LockTimeout: wait})
+	err := a.overwrite(p, a.at, wait)
 	if err == nil {
 		a.settled, a.newest = "a restore said that it is done", 0
 	}
@@ -93,69 +100,38 @@ func (a *accident) restoreAt(k int, kill, cold bool) (more bool, err error) {
 			return false, err
 		}
 	}
-	p := a.disk.Process("R")
 	a.newest = 0
-	stopped, done := make(chan mem.Op, 1), make(chan error, 1)
-	n := 0
-	a.disk.Hook = func(op mem.Op) mem.Action {
-		if op.Process == "R" {
-			if n++; n == k+1 {
-				stopped <- op
-				return mem.Stop()
-			}
-		}
-		return mem.Proceed()
-	}
-	go func() {
-		_, err := Restore(ctx, p, dir, dbPath, RestoreOptions{AtTID: a.at, Overwrite: true, LockTimeout: time.Minute})
-		done <- err
-	}()
-	var where mem.Op
-	select {
-	case where = <-stopped:
-		more = true
-	case err = <-done:
-		done <- err
-	}
-	at := func(err error) error {
-		if err == nil {
-			return nil
-		}
-		return fmt.Errorf("before %v: %w", where, err)
-	}
-	if more {
+	p := a.disk.Process("R")
+	r := halt(p, k, func() error { return a.overwrite(p, a.at, time.Minute) })
+	if r.more {
 		if err := a.cut("while the restore is stopped"); err != nil {
-			return more, at(err)
+			return true, r.at(err)
 		}
 		if c.b == nil {
 			if c, err = a.crew(); err != nil {
-				return more, at(err)
+				return true, r.at(err)
 			}
 		}
 		if err := a.goOn(&c, "while the restore is stopped"); err != nil {
-			return more, at(err)
+			return true, r.at(err)
 		}
 	}
-	if kill && more {
-		p.Kill()
-	}
-	p.Continue()
 	a.newest = 0
-	switch err := <-done; {
+	switch err := r.end(kill); {
 	case err == nil:
 		a.settled = "a restore said that it is done"
-	case !kill || !more || !errors.Is(err, mem.ErrKilled):
-		return more, at(fmt.Errorf("the restore: %w", err))
+	case !kill || !r.more || !errors.Is(err, mem.ErrKilled):
+		return r.more, r.at(fmt.Errorf("the restore: %w", err))
 	}
 	if c.b == nil {
 		if c, err = a.crew(); err != nil {
-			return more, at(err)
+			return r.more, r.at(err)
 		}
 	}
 	if err := a.over(&c); err != nil {
-		return more, at(err)
+		return r.more, r.at(err)
 	}
-	return more, at(a.nextRestore())
+	return r.more, r.at(a.nextRestore())
 }
 
 // goOn commits in B, looks in V, and cuts the power. A lock that is held is no
@@ -259,59 +235,91 @@ func (a *accident) commitAt(k int) (more bool, err error) {
 		return false, err
 	}
 	defer snap.Release()
-	stopped, done := make(chan mem.Op, 1), make(chan error, 1)
-	n := 0
-	a.disk.Hook = func(op mem.Op) mem.Action {
-		if op.Process == "B" {
-			if n++; n == k+1 {
-				stopped <- op
-				return mem.Stop()
-			}
-		}
-		return mem.Proceed()
-	}
 	number := a.next
 	a.next++
-	go func() {
+	b := halt(c.b.fs, k, func() error {
 		_, err := c.b.s.Commit(ctx, a.write(c.b, snap, number))
-		done <- err
-	}()
-	var where mem.Op
-	select {
-	case where = <-stopped:
-		more = true
-	case err = <-done:
-		done <- err
-	}
-	at := func(err error) error {
-		if err == nil {
-			return nil
-		}
-		return fmt.Errorf("B before %v: %w", where, err)
-	}
+		return err
+	})
 	var restored error
-	if more {
+	if b.more {
 		restored = a.restore(a.disk.Process("R"), 5*time.Millisecond)
 	}
 	if restored != nil && !errors.Is(restored, storage.ErrLocked) {
-		return more, at(fmt.Errorf("the restore: %w", restored))
+		return true, b.at(fmt.Errorf("the restore: %w", restored))
 	}
 	if err := a.cut("after the restore"); err != nil {
-		return more, at(err)
+		return b.more, b.at(err)
 	}
-	c.b.fs.Continue()
-	err = <-done
-	a.disk.Hook = nil
-	switch {
+	switch err := b.end(false); {
 	case err == nil && a.settled == "":
 		// Else it was appended before the restore had the lock, and is lost with
 		// the old file, as all that was acknowledged there before.
 		a.newest = number
 	case err != nil && (restored != nil || !errors.Is(err, storage.ErrRewound)):
-		return more, at(fmt.Errorf("the commit: %w", err))
+		return b.more, b.at(fmt.Errorf("the commit: %w", err))
 	}
 	if err := a.view(c.v); err != nil {
-		return more, at(fmt.Errorf("V: %w", err))
+		return b.more, b.at(fmt.Errorf("V: %w", err))
 	}
-	return more, at(a.goOn(&c, "when both are over"))
+	return b.more, b.at(a.goOn(&c, "when both are over"))
+}
+
+// TestTwoRestores lets two restores over one database run into each other, each
+// stopped before any of its operations: what is there in the end one of those
+// brought that said that they are done.
+func TestTwoRestores(t *testing.T) {
+	im, base, err := scene{older: true}.begin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	step := 1
+	if testing.Short() {
+		step = 3
+	}
+	tried := 0
+	for i, more := 0, true; more; i += step {
+		for j := 0; more; j += step {
+			a := base.fork(im)
+			p, q := a.disk.Process("older"), a.disk.Process("newer")
+			first := halt(p, i, func() error { return a.overwrite(p, a.at, 5*time.Millisecond) })
+			second := halt(q, j, func() error { return a.overwrite(q, 0, 5*time.Millisecond) })
+			err1 := first.end(false)
+			err2 := second.end(false)
+			if err := a.oneOf(err1, err2); err != nil {
+				t.Fatalf("%v, %v: %v", first.op, second.op, err)
+			}
+			tried++
+			if !second.more {
+				more = first.more
+				break
+			}
+		}
+	}
+	t.Logf("%d pairs of operations", tried)
+}
+
+// oneOf wants the state of a restore that has succeeded, or the old one if none has.
+func (a *accident) oneOf(older, newer error) error {
+	p, err := a.open("F", a.oids[0])
+	if err != nil {
+		return err
+	}
+	snap, err := p.begin(false)
+	if err != nil {
+		return err
+	}
+	defer snap.Release()
+	seen, err := a.read(p, snap)
+	if err != nil {
+		return err
+	}
+	switch n := seen[len(seen)-1]; {
+	case n == 3 && older == nil, n == 4 && newer == nil, n == 6 && older != nil && newer != nil:
+	case n == 4 && errors.Is(older, vfs.ErrUnknownOutcome): // it has seen what it renamed
+	default:
+		return fmt.Errorf("it ends with commit %d; the restore up to 3 said %v, the one up to 4 %v", n, older, newer)
+	}
+	_, err = a.commit(p)
+	return errors.Join(err, p.s.Close())
 }

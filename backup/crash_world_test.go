@@ -391,3 +391,57 @@ func (a *accident) resume(p *user) error {
 	}
 	return errors.Join(err, again.s.Close())
 }
+
+// halted is a process that was stopped before one of its operations.
+type halted struct {
+	p    *mem.Process
+	op   mem.Op // that it is stopped before
+	more bool   // it is; else it had done all before
+	done chan error
+}
+
+// halt runs f in a process until that is about to do operation k, from 0 on.
+func halt(p *mem.Process, k int, f func() error) *halted {
+	h := &halted{p: p, done: make(chan error, 1)}
+	stopped := make(chan mem.Op, 1)
+	n, old := 0, p.Disk().Hook
+	p.Disk().Hook = func(op mem.Op) mem.Action {
+		if op.Process == p.Name() {
+			if n++; n == k+1 {
+				stopped <- op
+				return mem.Stop()
+			}
+		} else if old != nil {
+			return old(op)
+		}
+		return mem.Proceed()
+	}
+	go func() { h.done <- f() }()
+	select {
+	case h.op = <-stopped:
+		h.more = true
+		_ = p.Disk().Process("others").Yield() // who comes after it finds it stopped
+	case err := <-h.done:
+		h.done <- err
+	}
+	return h
+}
+
+// end kills the process, or lets it go on, and returns what f has said.
+func (h *halted) end(kill bool) error {
+	if kill && h.more {
+		h.p.Kill()
+	}
+	h.p.Continue()
+	err := <-h.done
+	h.p.Disk().Hook = nil
+	return err
+}
+
+// at says where the process was stopped when something went wrong.
+func (h *halted) at(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s before %v: %w", h.p.Name(), h.op, err)
+}
