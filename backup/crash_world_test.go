@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"regexp"
 	"slices"
 	"strconv"
 	"sync/atomic"
@@ -391,6 +392,9 @@ func (a *accident) resume(p *user) error {
 	}
 	return errors.Join(err, again.s.Close())
 }
+
+// temporaryName is what a Writer of vfs/mem and of vfs/posix calls its file.
+var temporaryName = regexp.MustCompile(`\.new\.[0-9a-f]{16}$`)
 
 // halted is a process that was stopped before one of its operations.
 type halted struct {
