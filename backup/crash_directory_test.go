@@ -44,7 +44,7 @@ func TestCrashBackup(t *testing.T) {
 				}
 				for k, more := 0, true; more; k += step {
 					b := &directoryCuts{newBed(t), map[[2]uint64]bool{}}
-					b.chunk = 900
+					b.chunk = 1500
 					b.commit()
 					b.commit()
 					kind.prepare(b.bed)

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/durusdb/durus/pack"
 	"github.com/durusdb/durus/storage"
 	"github.com/durusdb/durus/vfs"
 	"github.com/durusdb/durus/vfs/mem"
@@ -192,34 +193,51 @@ func (a *accident) nextRestore() error {
 	return a.cut("after the next restore")
 }
 
-// TestCrashRestoreMeetsCommit is the same the other way round: a process that
-// commits is stopped before each of its operations, and a restore comes, which
-// does not get the lock or is done. What the commit does to the old file and to
-// the mark afterwards harms nobody.
-func TestCrashRestoreMeetsCommit(t *testing.T) {
-	for _, sc := range scenesOfRestore {
-		t.Run(strings.ReplaceAll(sc.name, " ", "_"), func(t *testing.T) {
-			t.Parallel()
-			im, base, err := sc.begin()
-			if err != nil {
-				t.Fatal(err)
-			}
-			for k := 0; ; k++ {
-				a := base.fork(im)
-				more, err := a.commitAt(k)
+// TestCrashRestoreMeets is the same the other way round: a process that commits
+// or packs is stopped before each of its operations, and a restore comes, which
+// does not get the lock or is done. What the other one does afterwards, to the
+// old file, to the mark and to the name, harms nobody.
+func TestCrashRestoreMeets(t *testing.T) {
+	work := map[string]func(a *accident, p *user, snap storage.Snapshot, number uint64) error{
+		"commit": func(a *accident, p *user, snap storage.Snapshot, number uint64) error {
+			_, err := p.s.Commit(ctx, a.write(p, snap, number))
+			return err
+		},
+		"pack": func(a *accident, p *user, _ storage.Snapshot, _ uint64) error {
+			_, err := pack.Pack(ctx, p.s, pack.Options{KeepFrom: 1})
+			return err
+		},
+	}
+	for name, do := range work {
+		for _, sc := range scenesOfRestore {
+			t.Run(strings.ReplaceAll(name+" "+sc.name, " ", "_"), func(t *testing.T) {
+				t.Parallel()
+				im, base, err := sc.begin()
 				if err != nil {
-					t.Fatalf("operation %d: %v", k, err)
+					t.Fatal(err)
 				}
-				if !more {
-					t.Logf("%d operations", k)
-					return
+				step := 1
+				if testing.Short() && name == "pack" {
+					step = 4
 				}
-			}
-		})
+				for k := 0; ; k += step {
+					a := base.fork(im)
+					more, err := a.meetsAt(k, name == "commit", func(p *user, snap storage.Snapshot, number uint64) error { return do(a, p, snap, number) })
+					if err != nil {
+						t.Fatalf("operation %d: %v", k, err)
+					}
+					if !more {
+						t.Logf("%d operations", k)
+						return
+					}
+				}
+			})
+		}
 	}
 }
 
-func (a *accident) commitAt(k int) (more bool, err error) {
+// meetsAt stops do in B before operation k; more is false if it has fewer.
+func (a *accident) meetsAt(k int, commits bool, do func(*user, storage.Snapshot, uint64) error) (more bool, err error) {
 	c, err := a.crew()
 	if err != nil {
 		return false, err
@@ -237,10 +255,7 @@ func (a *accident) commitAt(k int) (more bool, err error) {
 	defer snap.Release()
 	number := a.next
 	a.next++
-	b := halt(c.b.fs, k, func() error {
-		_, err := c.b.s.Commit(ctx, a.write(c.b, snap, number))
-		return err
-	})
+	b := halt(c.b.fs, k, func() error { return do(c.b, snap, number) })
 	var restored error
 	if b.more {
 		restored = a.restore(a.disk.Process("R"), 5*time.Millisecond)
@@ -252,12 +267,12 @@ func (a *accident) commitAt(k int) (more bool, err error) {
 		return b.more, b.at(err)
 	}
 	switch err := b.end(false); {
-	case err == nil && a.settled == "":
+	case err == nil && commits && a.settled == "":
 		// Else it was appended before the restore had the lock, and is lost with
 		// the old file, as all that was acknowledged there before.
 		a.newest = number
 	case err != nil && (restored != nil || !errors.Is(err, storage.ErrRewound)):
-		return b.more, b.at(fmt.Errorf("the commit: %w", err))
+		return b.more, b.at(fmt.Errorf("what B does: %w", err))
 	}
 	if err := a.view(c.v); err != nil {
 		return b.more, b.at(fmt.Errorf("V: %w", err))
@@ -286,7 +301,7 @@ func TestTwoRestores(t *testing.T) {
 			second := halt(q, j, func() error { return a.overwrite(q, 0, 5*time.Millisecond) })
 			err1 := first.end(false)
 			err2 := second.end(false)
-			if err := a.oneOf(err1, err2); err != nil {
+			if err := a.oneOf(err1, err2, first.op.Kind == mem.OpRename); err != nil {
 				t.Fatalf("%v, %v: %v", first.op, second.op, err)
 			}
 			tried++
@@ -300,7 +315,9 @@ func TestTwoRestores(t *testing.T) {
 }
 
 // oneOf wants the state of a restore that has succeeded, or the old one if none has.
-func (a *accident) oneOf(older, newer error) error {
+// The older one was late if it was about to rename its file when the newer one
+// came with another.
+func (a *accident) oneOf(older, newer error, late bool) error {
 	p, err := a.open("F", a.oids[0])
 	if err != nil {
 		return err
@@ -316,7 +333,7 @@ func (a *accident) oneOf(older, newer error) error {
 	}
 	switch n := seen[len(seen)-1]; {
 	case n == 3 && older == nil, n == 4 && newer == nil, n == 6 && older != nil && newer != nil:
-	case n == 4 && errors.Is(older, vfs.ErrUnknownOutcome): // it has seen what it renamed
+	case n == 4 && late && errors.Is(older, vfs.ErrUnknownOutcome): // it has seen what it renamed
 	default:
 		return fmt.Errorf("it ends with commit %d; the restore up to 3 said %v, the one up to 4 %v", n, older, newer)
 	}
