@@ -79,6 +79,7 @@ func (b *directoryCuts) backupAt(k int, kill, full bool) (more bool) {
 		_, err := do(ctx, b.s, p, dir, b.options())
 		return err
 	})
+	defer p.Kill() // whatever the test finds
 	where := fmt.Sprint("stopped before ", h.op)
 	if h.more {
 		b.cut(where, said)
