@@ -162,7 +162,7 @@ func (c *checking) chunk(ctx context.Context, k *chunk) (*DamageError, error) {
 		return files.gap, nil
 	}
 	sum := sha256.New()
-	buf := make([]byte, 1<<20)
+	buf := make([]byte, min(k.size(), 1<<20))
 	for off := int64(0); off < k.size(); {
 		if err := ctx.Err(); err != nil {
 			return nil, err

@@ -30,6 +30,9 @@ func TestMain(m *testing.M) {
 	if path := os.Getenv(tableChildEnv); path != "" {
 		os.Exit(tableChild(path))
 	}
+	if path := os.Getenv(undoChildEnv); path != "" {
+		os.Exit(undoChild(path))
+	}
 	if spec := os.Getenv(writerEnv); spec != "" {
 		os.Exit(writer(spec))
 	}

@@ -4,17 +4,20 @@ import (
 	"bytes"
 	"os"
 	"os/exec"
+	"path"
 	"strings"
 	"testing"
 
 	"github.com/durusdb/durus/internal/mistake"
 )
 
-// mistakes are changes of the engine that each break one promise. The crash
-// tests must find every one of them.
-var mistakes = []struct {
+// seeded is a change of a source file that breaks one promise.
+type seeded struct {
 	name, file, old, new string
-}{
+}
+
+// mistakes are those of the engine. The crash tests must find every one of them.
+var mistakes = []seeded{
 	{"two overlapping syncs on one handle", "durability.go",
 		"if f := l.dur.flight; f != nil {", "if f := l.dur.flight; f != nil && l == nil {"},
 	{"a newly opened process vouches for old bytes", "lineage.go",
@@ -104,32 +107,89 @@ var mistakes = []struct {
 		"if m.salt != c.salt || m.end < c.pos || m.start < headerSize {\n		return false, nil", "if m.salt != c.salt || m.end < c.pos || m.start < headerSize {\n		return true, nil"},
 }
 
+// fileMistakes are those in the making of files beside the engine: restores,
+// backups, what is salvaged or loaded; and in the disk that they rely on.
+var fileMistakes = []seeded{
+	{"a restore does not sync the directory", "supersede.go",
+		"if err := r.fs.SyncDir(r.path); err != nil {", "if err := error(nil); err != nil {"},
+	{"a restore does not take the commit lock", "supersede.go",
+		"if err := lock.Lock(ctx); err != nil {", "if err := error(nil); err != nil {"},
+	{"a restore waits for the lock and believes that its file is still there", "supersede.go",
+		"if ours, err := r.unchanged(r.name); err != nil || !ours {", "if ours, err := r.unchanged(r.name); err != nil && ours {"},
+	{"a restore does not look at what it has renamed", "supersede.go",
+		"if ours, err := r.unchanged(r.path); err != nil || !ours {", "if ours, err := r.unchanged(r.path); err != nil && ours {"},
+	{"a restored file is not sealed", "../backup/restore.go",
+		"return src.c.Seal(w)", "return nil"},
+	{"a restore refuses what a killed one has left", "../backup/target.go",
+		"scratchName(t.path), vfs.ReplaceIfExists", "scratchName(t.path), vfs.FailIfExists"},
+	{"a restored file does not get its name for good", "../backup/target.go",
+		"if err := t.fs.SyncDir(t.path); err != nil {", "if err := error(nil); err != nil {"},
+	{"a salvaged file does not get its name for good", "salvage.go",
+		"if err := fsys.SyncDir(out); err != nil {", "if err := error(nil); err != nil {"},
+	{"a loaded file does not get its name for good", "builder.go",
+		"if err := b.fs.SyncDir(b.path); err != nil {", "if err := error(nil); err != nil {"},
+	{"who meets a restored file does not sync the directory", "durability.go",
+		"done := l.dur.dirSynced", "done := true"},
+	{"a mark of the old file stays", "lock.go",
+		"if l.dur.foreign {", "if l.dur.foreign && s == nil {"},
+	{"names in a directory of backups are not synced", "../backup/directory.go",
+		"return d.syncNames() // before anything relies on the name", "return nil"},
+	{"a backup relies on a manifest that another one did not sync", "../backup/directory.go",
+		"err = d.syncNames()\n", "err = nil\n"},
+	{"a backup leaves what an interrupted one has left", "../backup/directory.go",
+		"return d, d.sweep()", "return d, nil"},
+	{"a full backup counts with its first chunk", "../backup/backup.go",
+		"r.Complete = r.Complete || done", "r.Complete = true"},
+	{"a new file is not synced", "../vfs/mem/writer.go",
+		"w.err = w.sync()", "w.err = error(nil)"},
+	{"a new file is renamed before it is synced", "../vfs/mem/writer.go",
+		"		w.err = w.sync()\n", "		defer func() { _ = w.sync() }()\n"},
+}
+
 // TestCrashFindsMistakes runs the crash tests against the engine with one
 // mistake at a time. The tests are worth something only if they fail each time.
 func TestCrashFindsMistakes(t *testing.T) {
+	mayPlant(t)
+	for _, i := range mistake.Chosen(t, len(mistakes)) {
+		mistakes[i].plant(t, "Crash|Damage|LockFile|FrameStands|Misread|MarkIsRaised|Moved|Restored|Across|Checkpoint|Gone|Sleeper|LinkedAgain|OldSnapshots|TwoPacks", ".", "../pack")
+	}
+}
+
+// TestCrashFindsFileMistakes is the same for what makes files beside the engine.
+func TestCrashFindsFileMistakes(t *testing.T) {
+	mayPlant(t)
+	for _, i := range mistake.Chosen(t, len(fileMistakes)) {
+		fileMistakes[i].plant(t, "CrashRestore|CrashBackup|CrashNewFile|TwoRestores", ".", "../backup")
+	}
+}
+
+func mayPlant(t *testing.T) {
+	t.Helper()
 	if os.Getenv("DURUS_CRASH_STATES") == "" {
 		t.Skip("SKIP: takes a minute; set DURUS_CRASH_STATES to run it")
 	}
 	if os.Getenv("DURUS_MISTAKE") != "" {
 		t.Skip("SKIP: runs inside itself")
 	}
-	for _, i := range mistake.Chosen(t, len(mistakes)) {
-		m := mistakes[i]
-		t.Run(strings.ReplaceAll(m.name, " ", "_"), func(t *testing.T) {
-			list := mistake.Overlay(t, "..", mistake.Edit{File: "filestorage/" + m.file, Old: m.old, New: m.new})
-			cmd := exec.Command("go", "test", "-vet=off", "-overlay="+list, "-timeout=90s", "-failfast", "-run", "Crash|Damage|LockFile|FrameStands|Misread|MarkIsRaised|Moved|Restored|Across|Checkpoint|Gone|Sleeper|LinkedAgain|OldSnapshots|TwoPacks", ".", "../pack")
-			cmd.Env = append(os.Environ(), "DURUS_MISTAKE="+m.name, "DURUS_CRASH_STATES=100000")
-			out, err := cmd.CombinedOutput()
-			switch {
-			case err == nil:
-				t.Errorf("no crash test finds: %s", m.name)
-			case !bytes.Contains(out, []byte("--- FAIL")) && !bytes.Contains(out, []byte("panic: ")):
-				t.Fatalf("it did not run:\n%s", out)
-			default:
-				t.Log(firstFailure(string(out)))
-			}
-		})
-	}
+}
+
+// plant wants tests of packages to fail with the mistake.
+func (m *seeded) plant(t *testing.T, tests string, packages ...string) {
+	t.Run(strings.ReplaceAll(m.name, " ", "_"), func(t *testing.T) {
+		list := mistake.Overlay(t, "..", mistake.Edit{File: path.Join("filestorage", m.file), Old: m.old, New: m.new})
+		args := []string{"test", "-vet=off", "-overlay=" + list, "-timeout=90s", "-failfast", "-run", tests}
+		cmd := exec.Command("go", append(args, packages...)...)
+		cmd.Env = append(os.Environ(), "DURUS_MISTAKE="+m.name, "DURUS_CRASH_STATES=100000")
+		out, err := cmd.CombinedOutput()
+		switch {
+		case err == nil:
+			t.Errorf("no crash test finds: %s", m.name)
+		case !bytes.Contains(out, []byte("--- FAIL")) && !bytes.Contains(out, []byte("panic: ")):
+			t.Fatalf("it did not run:\n%s", out)
+		default:
+			t.Log(firstFailure(string(out)))
+		}
+	})
 }
 
 func firstFailure(out string) string {

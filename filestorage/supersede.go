@@ -1,10 +1,12 @@
 package filestorage
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"time"
 
 	"github.com/durusdb/durus/storage"
@@ -17,7 +19,8 @@ import (
 // that no commit is on its way. Its order, and what a crash between two lines
 // leaves:
 //
-//	1 the commit lock, with the flock on the old file
+//	1 the commit lock, with the flock on the old file. The new one is still the
+//	  one that was checked: another restore writes under the same name
 //	2 rename. Before it the database is what it was, behind it the restored one.
 //	  A power cut before 3 may bring the old one back; who meets the new one
 //	  syncs the directory before he acknowledges or shows anything (R9)
@@ -48,7 +51,9 @@ func Supersede(ctx context.Context, fsys vfs.FS, name, path string, p Point, tim
 		return fmt.Errorf("durus: replace %s: this storage cannot put one file in the place of another: give the new one a name of its own: %w", path, vfs.ErrNotSupported)
 	}
 	r := replacing{fs: vfs.Blocking(fsys), name: name, path: path, end: p}
-	if r.header, err = r.check(); err != nil {
+	file := r.fs.Open(name, vfs.ReadOnly)
+	defer file.Close() // open to the end: nobody gets its inode number meanwhile
+	if err = r.check(file); err != nil {
 		return err
 	}
 	wait, cancel := context.WithTimeout(ctx, timeout)
@@ -69,25 +74,42 @@ type replacing struct {
 	fs         vfs.FS
 	name, path string
 	end        Point
-	header     Header // of the new file
+	id         vfs.FileID // of the new file
+	header     Header     // of the new file
+}
+
+// another says that the new file is not there any more, or is another one.
+func (r *replacing) another(then string) error {
+	return fmt.Errorf("durus: replace %s: %s is not what was written to it: is another restore running? %s", r.path, r.name, then)
+}
+
+// unchanged makes sure that the new file is under a name.
+func (r *replacing) unchanged(name string) (bool, error) {
+	there, err := r.fs.Stat(name)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return false, fmt.Errorf("durus: replace %s: %w", r.path, err)
+	}
+	return err == nil && there.ID == r.id, nil
 }
 
 // check makes sure that the new file is the one that was written.
-func (r *replacing) check() (Header, error) {
-	f := r.fs.Open(r.name, vfs.ReadOnly)
-	defer f.Close()
-	size, err := f.Size()
+func (r *replacing) check(f vfs.File) error {
+	info, err := f.Stat()
+	if errors.Is(err, fs.ErrNotExist) {
+		return errors.Join(r.another("nothing was changed"), err)
+	}
 	if err != nil {
-		return Header{}, fmt.Errorf("durus: %w", err)
+		return fmt.Errorf("durus: %w", err)
 	}
-	c, err := NewCopier(r.name, f, size)
+	c, err := NewCopier(r.name, f, info.Size)
 	if err != nil {
-		return Header{}, err
+		return err
 	}
-	if ok, err := c.Continue(r.end); err != nil || !ok || size != r.end.End {
-		return Header{}, errors.Join(fmt.Errorf("durus: replace %s: %s is not what was written to it: is another restore running? nothing was changed", r.path, r.name), err)
+	if ok, err := c.Continue(r.end); err != nil || !ok || info.Size != r.end.End {
+		return errors.Join(r.another("nothing was changed"), err)
 	}
-	return c.Header(), nil
+	r.id, r.header = info.ID, c.Header()
+	return nil
 }
 
 // try replaces the file; again is true if another one had come to its place.
@@ -115,15 +137,26 @@ func (r *replacing) try(ctx context.Context) (again bool, err error) {
 	case there.Links > 1:
 		return false, fmt.Errorf("durus: replace %s: the file has %d names (hard links), and only one of them would lead to the new file: remove the others, or restore under a name of its own: %w", r.path, there.Links, vfs.ErrNotSupported)
 	}
+	if ours, err := r.unchanged(r.name); err != nil || !ours {
+		return false, cmp.Or(err, r.another("nothing was changed"))
+	}
 	if err := r.fs.Rename(r.name, r.path); err != nil {
 		return false, fmt.Errorf("durus: replace %s: %w", r.path, err)
 	}
 	if err := r.fs.SyncDir(r.path); err != nil {
 		return false, fmt.Errorf("durus: %s is replaced, but it is not known whether a power cut brings the old file back: sync the disk: %w: %w", r.path, vfs.ErrUnknownOutcome, err)
 	}
+	// The other one needs no lock to write under that name: it may have come
+	// between the look and the renaming. Its file is whole, too.
+	if ours, err := r.unchanged(r.path); err != nil || !ours {
+		return false, fmt.Errorf("%w: %w", cmp.Or(err, r.another("its file is in place now: restore once more, one at a time")), vfs.ErrUnknownOutcome)
+	}
 	m := mark{salt: r.header.Salt, start: r.end.Start, end: r.end.End, tid: r.end.TID, sum: r.end.Sum}
-	// A failure here is made good by the next holder of the lock.
-	_ = lock.UpdateMark(background, func(b *[vfs.MarkSize]byte, _ bool) bool { m.put(b); return true })
+	// A failure here is made good by the next holder of the lock. Others wait for
+	// that lock: nobody waits long for a process that was stopped with the latch.
+	brief, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	_ = lock.UpdateMark(brief, func(b *[vfs.MarkSize]byte, _ bool) bool { m.put(b); return true })
 	return false, nil
 }
 

@@ -21,6 +21,7 @@ var roles = map[string]func(task []byte) error{
 	"commit":      with(runCommit),
 	"watch":       with(runWatch),
 	"create":      with(runCreate),
+	"restore":     with(runRestore),
 	"descriptors": with(runDescriptors),
 }
 
