@@ -34,12 +34,9 @@ func (s *Storage) Verify(ctx context.Context, progress func(done, total int64)) 
 func (s *Storage) VerifyRecords(ctx context.Context, check func(*storage.Record) string, progress func(done, total int64)) (*Report, error) {
 	for {
 		// A pack may replace the file meanwhile; it stays open until it is read.
-		l := s.current()
-		if !l.useOpen() {
-			if s.closedNow() {
-				return nil, fmt.Errorf("%w: %s", storage.ErrClosed, s.path)
-			}
-			continue // a pack was faster, and its file is there
+		l, err := s.using()
+		if err != nil {
+			return nil, err
 		}
 		v, size, err := s.verifier(l, check)
 		if err == nil {

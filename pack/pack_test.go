@@ -677,3 +677,25 @@ func TestVerifyWhilePacking(t *testing.T) {
 		t.Errorf("packed %v: %v, %v", packed, r, err)
 	}
 }
+
+// A Sync that has begun on the old file ends well on whichever there is.
+func TestSyncWhilePacking(t *testing.T) {
+	b, other := newBed(t)
+	var s *filestorage.Storage
+	armed, packed := false, false
+	s, err := filestorage.Open(path, filestorage.Options{Foreground: true, FS: wrap.New(b.disk.Process("b"), func(c *wrap.Call) {
+		if c.Op == wrap.Size && c.Name == path && armed {
+			armed, packed = false, true
+			b.pack(s, pack.Options{}) // the handle moves on, and would close the file
+		}
+		c.Next()
+	})})
+	b.must(err)
+	b.must(b.put(s, 1, b.state[1]))
+	armed = true
+	if err := s.Sync(ctx); err != nil || !packed {
+		t.Errorf("packed %v: %v", packed, err)
+	}
+	b.check(other, true)
+	b.must(s.Close())
+}
