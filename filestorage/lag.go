@@ -38,6 +38,10 @@ func (s *Storage) background(l *lineage) {
 	go func() {
 		defer s.leave()
 		defer s.syncing.Unlock()
+		if !l.useOpen() { // it was packed, and all of it is in the new file
+			return
+		}
+		defer l.drop()
 		if err := s.safe(l, l.end()); err != nil {
 			s.opts.Logger.Warn("durus: background sync", "path", s.path, "err", err)
 		}

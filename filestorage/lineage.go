@@ -371,6 +371,21 @@ func (l *lineage) useOpen() bool {
 	return true
 }
 
+// using returns the lineage of this moment, in use until drop. Who works on one
+// without a snapshot of it needs that: a pack, or another transaction of the
+// handle that meets the packed file, closes the files that nobody uses.
+func (s *Storage) using() (*lineage, error) {
+	for {
+		l := s.current()
+		if l.useOpen() {
+			return l, nil
+		}
+		if l == s.current() { // else a pack was faster, and its file is there
+			return nil, fmt.Errorf("%w: %s", storage.ErrClosed, s.path)
+		}
+	}
+}
+
 func (l *lineage) drop() {
 	l.mu.Lock()
 	defer l.mu.Unlock()

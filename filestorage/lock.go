@@ -19,8 +19,10 @@ var errBusy = errors.New("durus: the commit lock is busy")
 // acquire takes the commit lock of the file that is the database now, and
 // prepares the handle.
 func (s *Storage) acquire(ctx, wait context.Context, try bool) (_ *lineage, err error) {
-	l := s.current()
-	l.use()
+	l, err := s.using()
+	if err != nil {
+		return nil, err
+	}
 	ok, err := l.lock.TryLock()
 	if err == nil && !ok {
 		if try {

@@ -52,16 +52,32 @@ type PackingOptions struct {
 
 // NewPacking begins. Nothing is taken but the lock that keeps other packs away.
 // Errors: storage.ErrPacking, ErrReadOnly, vfs.ErrNotSupported, those of the file.
-func (s *Storage) NewPacking(ctx context.Context, o PackingOptions) (_ *Packing, err error) {
-	if err := s.enter(); err != nil {
-		return nil, err
-	}
-	p := &Packing{s: s, dry: o.DryRun}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, p.Close())
+func (s *Storage) NewPacking(ctx context.Context, o PackingOptions) (*Packing, error) {
+	for {
+		p, err := s.newPacking(ctx, o)
+		if err == nil && !p.late() {
+			if err = p.start(); err == nil {
+				return p, nil
+			}
 		}
-	}()
+		if closeErr := p.Close(); err != nil || closeErr != nil {
+			return nil, errors.Join(err, closeErr)
+		}
+	}
+}
+
+// late reports whether another pack has replaced the file before this one had the
+// lock. Behind that none can, so it is enough to begin once more.
+func (p *Packing) late() bool { return !p.dry && (p.l.dead.Load() || p.s.stale(p.l)) }
+
+// newPacking is NewPacking up to the lock. What it returns is to be closed, also
+// with an error.
+func (s *Storage) newPacking(ctx context.Context, o PackingOptions) (*Packing, error) {
+	p := &Packing{s: s, dry: o.DryRun, over: true}
+	if err := s.enter(); err != nil {
+		return p, err
+	}
+	p.over = false
 	if !o.DryRun {
 		if err := s.writable(); err != nil {
 			return p, err
@@ -86,7 +102,7 @@ func (s *Storage) NewPacking(ctx context.Context, o PackingOptions) (_ *Packing,
 			return p, err
 		}
 	}
-	return p, p.start()
+	return p, nil
 }
 
 // begin takes the state that is packed. Unless it is a dry run, what it holds is

@@ -362,11 +362,14 @@ func (s *Storage) Sync(ctx context.Context) error {
 		return err
 	}
 	for {
-		l := s.current()
-		err := s.look(ctx, l, true)
-		if err == nil {
+		l, err := s.using()
+		if err != nil {
+			return err
+		}
+		if err = s.look(ctx, l, true); err == nil {
 			err = s.safe(l, l.end())
 		}
+		l.drop()
 		if again, err := s.retry(l, err); !again {
 			return err
 		}
@@ -443,7 +446,7 @@ func (s *Storage) Close() error {
 func (s *Storage) finish() error {
 	for {
 		l := s.current()
-		if s.opts.ReadOnly || l.dead.Load() {
+		if s.opts.ReadOnly || !l.useOpen() {
 			return nil
 		}
 		err := s.returnLease(background, l)
@@ -453,6 +456,7 @@ func (s *Storage) finish() error {
 		if l.behind() > 0 {
 			err = errors.Join(err, s.safe(l, l.end()))
 		}
+		l.drop()
 		again, err := s.retry(l, err)
 		if !again {
 			if err == nil {

@@ -32,26 +32,43 @@ func (s *Storage) Verify(ctx context.Context, progress func(done, total int64)) 
 // to check, which knows what payloads look like and says what is wrong with
 // one, "" for nothing. The record's payload is valid until check returns.
 func (s *Storage) VerifyRecords(ctx context.Context, check func(*storage.Record) string, progress func(done, total int64)) (*Report, error) {
-	l := s.current()
+	for {
+		// A pack may replace the file meanwhile; it stays open until it is read.
+		l, err := s.using()
+		if err != nil {
+			return nil, err
+		}
+		v, size, err := s.verifier(l, check)
+		if err == nil {
+			err = v.run(ctx, size, progress)
+		}
+		l.drop()
+		if again, err := s.retry(l, err); again {
+			continue
+		} else if err != nil {
+			return nil, err
+		}
+		return v.report, nil
+	}
+}
+
+// verifier prepares the reading of a file that is used. size is how much of it
+// there is to read.
+func (s *Storage) verifier(l *lineage, check func(*storage.Record) string) (v *verifier, size int64, err error) {
 	m, w, known, err := l.extent()
 	if err == nil && l.atMoved.Load() {
 		err = s.checkMoved(l)
 	}
-	if again, _ := s.retry(l, err); again {
-		return s.VerifyRecords(ctx, check, progress)
-	}
 	if err != nil && !errors.Is(err, storage.ErrCorrupt) && !errors.Is(err, storage.ErrTooNew) {
-		return nil, s.fault(err)
+		return nil, 0, err
 	}
-	size, err := l.file.Size()
-	if err != nil {
-		return nil, s.sizeError(err)
+	if size, err = l.file.Size(); err != nil {
+		return nil, 0, s.sizeError(err)
 	}
 	if m.salt == l.header.Salt && m.end <= size {
 		w = max(w, m.end)
 	}
-	v := verifier{l: l, report: &Report{Size: size}, window: w, known: known, check: check, classes: make(map[storage.ClassID]bool)}
-	return v.report, v.run(ctx, size, progress)
+	return &verifier{l: l, report: &Report{Size: size}, window: w, known: known, check: check, classes: make(map[storage.ClassID]bool)}, size, nil
 }
 
 // extent polls, and tells how far the file is known: the mark, W, and the end

@@ -22,6 +22,9 @@ var roles = map[string]func(task []byte) error{
 	"wait":     with(runWait),
 	"graph":    with(runGraph),
 	"pack":     with(runPack),
+
+	"chaos":         with(runChaos),
+	"chaos inspect": with(inspectChaos),
 }
 
 const roleEnv = "DURUS_CHILD"
