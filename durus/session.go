@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"sync/atomic"
 
 	"github.com/durusdb/durus/internal/codec"
@@ -219,6 +220,9 @@ func (c *core) takeEdited(e *edited, pos storage.Position) {
 
 // holder returns the object that a pointer given to Add is of already.
 func (c *core) holder(v any) (OID, bool) {
+	if !hasIdentity(v) {
+		return 0, false
+	}
 	if c.ptrs == nil {
 		c.ptrs = make(map[any]OID, len(c.dirty)+1)
 		for _, e := range c.dirty {
@@ -228,6 +232,10 @@ func (c *core) holder(v any) (OID, bool) {
 	oid, ok := c.ptrs[v]
 	return oid, ok
 }
+
+// hasIdentity tells whether the pointer v leads to no other variable of its
+// type: all those without a size may lie at one address.
+func hasIdentity(v any) bool { return reflect.TypeOf(v).Elem().Size() > 0 }
 
 // observe returns the session's snapshot, for something that depends on it until
 // the session ends or forgets what it has read.
