@@ -140,6 +140,9 @@ func (e *edited) stored() string {
 
 // usable tells whether the session may still be used.
 func (c *core) usable() error {
+	if c.work == nil {
+		return errNever
+	}
 	if c.indexing {
 		return c.stick(errIndexing)
 	}
@@ -151,6 +154,9 @@ func (c *core) usable() error {
 	}
 	return nil
 }
+
+// errNever is the error of the zero Tx, Connection and Savepoint.
+var errNever = fmt.Errorf("%w: it never began: View, Update, Begin and Connect begin one", ErrTxDone)
 
 // mayWrite is usable for writes.
 func (c *core) mayWrite() error {
@@ -164,6 +170,14 @@ func (c *core) mayWrite() error {
 		return fmt.Errorf("%w: %s was opened with Options.ReadOnly", ErrReadOnly, c.db.path)
 	}
 	return fmt.Errorf("%w: this transaction only reads: use Update", ErrReadOnly)
+}
+
+// snapshot is the newest transaction that the session sees.
+func (c *core) snapshot() TID {
+	if c.snap == nil { // it never began
+		return 0
+	}
+	return c.snap.TID()
 }
 
 // err returns the error that sticks.
@@ -260,5 +274,5 @@ func (c *core) find(oid OID) (storage.Position, error) {
 }
 
 func (c *core) notFound(oid OID) error {
-	return fmt.Errorf("%w: object %s is not in %s at transaction %s", ErrNotFound, oid, c.db.path, c.snap.TID())
+	return fmt.Errorf("%w: object %d is not in %s at transaction %s", ErrNotFound, oid, c.db.path, c.snap.TID())
 }
