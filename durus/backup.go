@@ -28,13 +28,13 @@ type backuper interface {
 //
 // Close waits for a Backup that runs.
 func (db *DB) Backup(ctx context.Context, w io.Writer) (TID, error) {
-	b, ok := db.st.(backuper)
-	if !ok {
-		return 0, errors.New("durus: this storage cannot be copied")
-	}
 	if err := db.running.enter(); err != nil {
 		return 0, err
 	}
 	defer db.running.leave()
+	b, ok := db.st.(backuper)
+	if !ok {
+		return 0, errors.New("durus: this storage cannot be copied")
+	}
 	return b.Backup(ctx, w, nil)
 }

@@ -14,8 +14,9 @@ import (
 // sharedCheck remembers the shared objects that a session handed out, to find
 // those that were written without Edit (CheckShared). nil checks nothing.
 type sharedCheck struct {
-	mu   sync.Mutex // guards seen: goroutines may share a View
-	seen map[storage.Position]handedOut
+	mu     sync.Mutex // guards the rest: goroutines may share a View
+	seen   map[storage.Position]handedOut
+	values map[any]OID // those of seen, by their pointers
 }
 
 type handedOut struct {
@@ -41,15 +42,32 @@ func (s *sharedCheck) handedOut(oid OID, pos storage.Position, gen *generation, 
 		return
 	}
 	if s.seen == nil {
-		s.seen = make(map[storage.Position]handedOut)
+		s.seen, s.values = make(map[storage.Position]handedOut), make(map[any]OID)
 	}
 	if len(s.seen) >= maxChecked {
-		for victim := range s.seen {
+		for victim, h := range s.seen {
 			delete(s.seen, victim)
+			delete(s.values, h.value)
 			break
 		}
 	}
-	s.seen[pos] = handedOut{oid, v, gen}
+	s.seen[pos], s.values[v] = handedOut{oid, v, gen}, oid
+}
+
+// refuse returns ErrSharedWrite when Add is given a shared object: it would be
+// written by the next Edit of the new one.
+func (s *sharedCheck) refuse(c *core, v any) error {
+	if s == nil || !hasIdentity(v) {
+		return nil
+	}
+	s.mu.Lock()
+	oid, shared := s.values[v]
+	s.mu.Unlock()
+	if !shared {
+		return nil
+	}
+	return fmt.Errorf("%w: Add of object %s of class %s in %s, which is what Load gave and belongs to everybody: add a copy, with slices and maps of its own, or use the reference",
+		ErrSharedWrite, oid, c.className(v), c.db.path)
 }
 
 // leaf is a node whose values a program is given.
@@ -77,7 +95,7 @@ func (s *sharedCheck) take() map[storage.Position]handedOut {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	seen := s.seen
-	s.seen = nil
+	s.seen, s.values = nil, nil
 	return seen
 }
 

@@ -83,6 +83,39 @@ func TestSharedWriteIsFound(t *testing.T) {
 	})
 }
 
+// What Load gave is not added as a new object, which Edit would hand out to be
+// written. A copy of it is.
+func TestSharedAddIsFound(t *testing.T) {
+	onBeds(t, func(t *testing.T, b *bed) {
+		db := b.db(Options{Check: CheckShared})
+		ra, rb := openAccounts(t, db, 1, 0)
+		err := db.Update(t.Context(), func(tx *Tx) error {
+			_, _ = Add(tx, Must(ra.Load(tx))) // sticks
+			return nil
+		})
+		if wantErr(t, err, ErrSharedWrite); !strings.Contains(err.Error(), "add a copy") {
+			t.Errorf("%v does not say what to do", err)
+		}
+		update(t, db, func(tx *Tx) error {
+			like := *Must(ra.Load(tx))
+			copied := Must(Add(tx, &like))
+			if again := Must(Add(tx, Must(copied.Load(tx)))); again != copied {
+				t.Errorf("what Load gave of a new object was added again: %v, %v", copied, again)
+			}
+			Must(copied.Edit(tx)).Balance = 7
+			Must(rb.Edit(tx)).Parent = copied
+			return nil
+		})
+		view(t, db, func(tx *Tx) error {
+			a, copied := Must(ra.Load(tx)), Must(Must(rb.Load(tx)).Parent.Load(tx))
+			if a.Balance != 1 || copied.Balance != 7 || copied.Owner != a.Owner {
+				t.Errorf("%+v, and its copy %+v", a, copied)
+			}
+			return nil
+		})
+	})
+}
+
 func TestChecksCanBeTurnedOff(t *testing.T) {
 	onBeds(t, func(t *testing.T, b *bed) {
 		db := b.db(Options{Check: CheckNothing})
@@ -97,8 +130,8 @@ func TestCheckIsBounded(t *testing.T) {
 	for i := range 3 * maxChecked {
 		s.handedOut(OID(i+2), storage.Position(i+1), nil, new(account))
 	}
-	if n := len(s.seen); n != maxChecked {
-		t.Errorf("%d objects remembered", n)
+	if n := len(s.seen); n != maxChecked || len(s.values) != n {
+		t.Errorf("%d objects remembered, %d by their pointers", n, len(s.values))
 	}
 	s.handedOut(1, 1, nil, &Opaque{})
 	if _, ok := s.seen[1]; ok && isOpaque(s.seen[1].value) {

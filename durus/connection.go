@@ -74,10 +74,13 @@ func (k *Connection) Context() context.Context { return k.c.ctx }
 func (k *Connection) Err() error { return k.c.err() }
 
 // Snapshot is the newest transaction that the connection has seen.
-func (k *Connection) Snapshot() TID { return k.c.snap.TID() }
+func (k *Connection) Snapshot() TID { return k.c.snapshot() }
 
 // usable tells whether the connection may be used.
 func (k *Connection) usable() error {
+	if k.c.work == nil {
+		return errNever
+	}
 	if k.closed {
 		return fmt.Errorf("%w: the connection: make another one with DB.Connect", ErrClosed)
 	}
@@ -319,6 +322,9 @@ func (k *Connection) forget() {
 // Close ends the connection. With uncommitted changes it is an error and the
 // connection stays open: Commit or Abort first.
 func (k *Connection) Close() error {
+	if k.c.work == nil {
+		return errNever
+	}
 	if k.closed {
 		return nil
 	}

@@ -65,6 +65,9 @@ func open(st storage.Storage, opts Options, path string) (*DB, error) {
 // which it would wait. Connections are not waited for: their uncommitted
 // changes are lost. Loops over Watch end with ErrClosed.
 func (db *DB) Close() error {
+	if db.st == nil {
+		return db.running.open()
+	}
 	db.closing.Do(func() {
 		db.end()
 		db.running.close()
@@ -121,6 +124,9 @@ const closedFlag = 1 << 62
 
 // enter keeps the database open until leave.
 func (r *running) enter() error {
+	if r.idle == nil {
+		return r.open()
+	}
 	if r.state.Add(1) > closedFlag {
 		r.leave()
 		return r.open()
@@ -136,6 +142,9 @@ func (r *running) leave() {
 
 // open returns ErrClosed once close was called.
 func (r *running) open() error {
+	if r.idle == nil {
+		return fmt.Errorf("%w: it was never opened: Open and OpenMemory make a DB", ErrClosed)
+	}
 	if r.state.Load() >= closedFlag {
 		return fmt.Errorf("%w: %s", ErrClosed, r.path)
 	}

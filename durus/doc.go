@@ -97,6 +97,9 @@
 //   - It must not wait for the network or for a person: others may be waiting.
 //   - A pointer that was kept from one transaction is not part of the next one:
 //     acting on what it says loses updates. Keep the Ref, and load again.
+//   - Add takes over what it is given, and the next Edit hands it out: what Load
+//     returned must not be added, but a copy of it. The copy's containers are
+//     the same ones, as long as their handles are not set to zero.
 //   - The values that Edit and Add gave belong to the goroutine that uses the
 //     transaction: it may encode them at any call (see Savepoint, and
 //     Options.CacheBytes for transactions larger than memory).

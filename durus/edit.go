@@ -12,10 +12,17 @@ import (
 // write to it, the session must not be used. The object is stored at
 // commit if something that is stored refers to it, directly or through other
 // new objects; otherwise it is forgotten. Adding a pointer again gives the same
-// reference, as does adding what Edit returned. v may be an *Opaque.
+// reference, as does adding what Edit returned, unless T has no size, like
+// struct{}: Go gives many of these one address, and each Add makes an object.
+// v may be an *Opaque.
+//
+// What Load and Peek return belongs to everybody and must not be added: to make
+// an object like another one add a copy, with slices and maps of its own. A copy
+// of a container's handle is the same container: set it to zero for a new one.
 //
 // An error sticks: nothing of the transaction is committed. Errors: ErrType (T
-// is not registered), ErrReadOnly, ErrTxDone, ErrClosed, and those of the file.
+// is not registered), ErrReadOnly, ErrTxDone, ErrClosed, those of the file, and
+// ErrSharedWrite if CheckShared found that v is what Load returned.
 func Add[T any](s Session, v *T) (Ref[T], error) {
 	c := s.core()
 	if v == nil {
@@ -38,6 +45,9 @@ func (c *core) add(v any, t reflect.Type) (OID, error) {
 	}
 	if oid, ok := c.holder(v); ok {
 		return oid, nil
+	}
+	if err := c.shared.refuse(c, v); err != nil {
+		return 0, err
 	}
 	info := c.db.opts.Types.of(t)
 	if info == nil && !isOpaque(v) {

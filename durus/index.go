@@ -77,7 +77,8 @@ func (e *UniqueError) Is(target error) bool { return target == ErrUnique }
 // with another version, cannot change the table's objects: its commits fail with
 // ErrIndex, because the index would go stale.
 //
-// An Index is a value without state; any number of goroutines may use it.
+// An Index is a value without state; any number of goroutines may use it. The zero
+// value is none: what uses it fails with ErrIndex.
 type Index[T any, IK comparable] struct{ def *indexDef[T, IK] }
 
 // NewIndex declares an index with one key for each object.
@@ -95,7 +96,7 @@ func NewMultiIndex[T any, IK comparable](name string, keys func(*T) []IK) Index[
 // have the same key; x stays as it is (see Index). A violation is a *UniqueError, at the latest at commit.
 // Objects may exchange their keys in one transaction.
 func (x Index[T, IK]) Unique() Index[T, IK] {
-	def := *x.def
+	def := *x.known()
 	def.only = true
 	return Index[T, IK]{&def}
 }
@@ -103,7 +104,7 @@ func (x Index[T, IK]) Unique() Index[T, IK] {
 // Where returns the declaration of an index of those objects for which include
 // is true; x stays as it is (see Index). It must be as pure as the function of the index.
 func (x Index[T, IK]) Where(include func(*T) bool) Index[T, IK] {
-	def := *x.def
+	def := *x.known()
 	def.where = include
 	return Index[T, IK]{&def}
 }
@@ -112,15 +113,23 @@ func (x Index[T, IK]) Where(include func(*T) bool) Index[T, IK] {
 // the first. Tables whose index was built by another version must be given to
 // Reindex.
 func (x Index[T, IK]) Version(n int) Index[T, IK] {
-	def := *x.def
+	def := *x.known()
 	def.number = n
 	return Index[T, IK]{&def}
 }
 
 // Name is the name of the index.
-func (x Index[T, IK]) Name() string { return x.def.name }
+func (x Index[T, IK]) Name() string { return x.known().name }
 
-func (x Index[T, IK]) index() indexer { return x.def }
+// known is the declaration, of the zero Index an empty one, which nothing has.
+func (x Index[T, IK]) known() *indexDef[T, IK] {
+	if x.def == nil {
+		return &indexDef[T, IK]{}
+	}
+	return x.def
+}
+
+func (x Index[T, IK]) index() indexer { return x.known() }
 
 // AnyIndex is an Index of any types.
 type AnyIndex interface {
@@ -134,6 +143,10 @@ type AnyIndex interface {
 func Indexes(indexes ...AnyIndex) TypeOption {
 	return func(i *typeInfo) {
 		for _, x := range indexes {
+			if x == nil {
+				i.faults = append(i.faults, "Indexes: an index is nil: NewIndex makes one")
+				continue
+			}
 			i.declare(x.index())
 		}
 	}
@@ -206,11 +219,11 @@ func (x Index[T, IK]) open(s Session, t TableOf[T]) (tree AnyRef, err error) {
 	if err != nil {
 		return tree, err
 	}
-	if def := info.indexes[x.def.name]; def != nil && def != x.index() {
+	if def := info.indexes[x.Name()]; def != nil && def != x.index() {
 		return tree, fmt.Errorf("%w: index %q of %s was declared by another variable than the one that is used: give durus.Indexes what NewIndex, Unique, Where and Version have made in the end, and use that",
-			ErrIndex, x.def.name, info.goType)
+			ErrIndex, x.Name(), info.goType)
 	} else if def == nil {
-		return tree, fmt.Errorf("%w: index %q is not declared for %s: give it to durus.Register[%s] with durus.Indexes", ErrIndex, x.def.name, info.goType, info.goType.Name())
+		return tree, fmt.Errorf("%w: index %q is not declared for %s: give it to durus.Register[%s] with durus.Indexes", ErrIndex, x.Name(), info.goType, info.goType.Name())
 	}
 	if c.writable {
 		if err := c.keepIndexes(); err != nil {
@@ -221,14 +234,14 @@ func (x Index[T, IK]) open(s Session, t TableOf[T]) (tree AnyRef, err error) {
 	if err != nil {
 		return tree, err
 	}
-	at, ok := rec.Indexes[x.def.name]
+	at, ok := rec.Indexes[x.Name()]
 	switch {
 	case !ok:
-		return tree, fmt.Errorf("%w: table %s in %s has no index %q yet: run durus.Reindex", ErrIndex, oid, c.db.path, x.def.name)
+		return tree, fmt.Errorf("%w: table %s in %s has no index %q yet: run durus.Reindex", ErrIndex, oid, c.db.path, x.Name())
 	case at.Building:
-		return tree, fmt.Errorf("%w: index %q of table %s in %s is being built: wait for durus.Reindex, or run it again", ErrIndex, x.def.name, oid, c.db.path)
+		return tree, fmt.Errorf("%w: index %q of table %s in %s is being built: wait for durus.Reindex, or run it again", ErrIndex, x.Name(), oid, c.db.path)
 	}
-	_, err = info.declared(oid, x.def.name, at)
+	_, err = info.declared(oid, x.Name(), at)
 	return at.Tree, err
 }
 
@@ -246,8 +259,8 @@ func (x Index[T, IK]) Lookup(s Session, t TableOf[T], k IK) (ref Ref[T], found b
 	if err != nil {
 		return ref, false, err
 	}
-	if !x.def.only {
-		return ref, false, fmt.Errorf("%w: Lookup by index %q, which is not unique: use Equal, or declare it with Unique", ErrIndex, x.def.name)
+	if !x.known().only {
+		return ref, false, fmt.Errorf("%w: Lookup by index %q, which is not unique: use Equal, or declare it with Unique", ErrIndex, x.Name())
 	}
 	return BTree[IK, Ref[T]]{raw: tree.raw}.Get(s, k)
 }
@@ -292,7 +305,7 @@ func (x Index[T, IK]) seq(s Session, t TableOf[T], b bounds[IK]) iter.Seq2[IK, R
 			_ = s.core().stick(err)
 			return
 		}
-		if x.def.only {
+		if x.known().only {
 			treeSeq[IK, Ref[T]](s, tree.raw, collection.ClassBTree, b)(yield)
 			return
 		}

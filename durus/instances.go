@@ -46,13 +46,13 @@ func Instances[T any](s Session) iter.Seq2[Ref[T], *T] {
 // instances yields the ids of the objects of a class. An error ends it.
 func (c *core) instances(t reflect.Type) iter.Seq2[OID, error] {
 	return func(yield func(OID, error) bool) {
+		if err := c.usable(); err != nil {
+			yield(0, err)
+			return
+		}
 		info := c.db.opts.Types.of(t)
 		if info == nil {
 			yield(0, fmt.Errorf("%w: %s is not registered: call durus.Register[%s] with a name for its class", ErrType, t, t.Name()))
-			return
-		}
-		if err := c.usable(); err != nil {
-			yield(0, err)
 			return
 		}
 		if c.writable {

@@ -153,7 +153,7 @@ func (l List[V]) Get(s Session, i int) (v V, err error) {
 
 // outside is the error for an index that the list does not have.
 func (r *listReader[V]) outside(i int) error {
-	return fmt.Errorf("%w: list %s in %s has no index %d: indexes go from 0 to the one before Len", ErrNotFound, r.oid, r.c.db.path, i)
+	return fmt.Errorf("%w: list %d in %s has no index %d: indexes go from 0 to the one before Len", ErrNotFound, r.oid, r.c.db.path, i)
 }
 
 // Set replaces the value at an index. v is taken over.

@@ -73,6 +73,51 @@ func theRootOID(t testing.TB, db *DB) (oid OID) {
 	return oid
 }
 
+// Objects without any field are different ones, although Go gives all of them
+// the same address.
+func TestObjectsWithoutSize(t *testing.T) {
+	type marker struct{}
+	type board struct {
+		Markers []Ref[marker]
+		ByName  Table[string, marker]
+	}
+	ts := NewTypes()
+	RegisterIn[marker](ts, "t.Marker")
+	RegisterIn[board](ts, "t.Board")
+	theBoard := NewRoot[board]("board")
+	onBeds(t, func(t *testing.T, b *bed) {
+		db := b.db(Options{Types: ts, Check: CheckShared})
+		for range 2 {
+			update(t, db, func(tx *Tx) error {
+				root := Must(theBoard.Edit(tx))
+				for _, ref := range root.Markers {
+					Must(ref.Load(tx))
+				}
+				for range 2 {
+					root.Markers = append(root.Markers, Must(Add(tx, &marker{})))
+					Must(root.ByName.Insert(tx, root.Markers[len(root.Markers)-1].String(), &marker{}))
+				}
+				return nil
+			})
+		}
+		view(t, db, func(tx *Tx) error {
+			root := Must(theBoard.Load(tx))
+			oids := map[OID]bool{}
+			for _, ref := range root.Markers {
+				oids[ref.OID()] = true
+				Must(ref.Load(tx))
+			}
+			for _, ref := range root.ByName.All(tx) {
+				oids[ref.OID()] = true
+			}
+			if len(oids) != 8 {
+				t.Errorf("%d objects of 8: %v", len(oids), root.Markers)
+			}
+			return nil
+		})
+	})
+}
+
 // Only what has changed is written.
 func TestUnchangedEditsAreNotWritten(t *testing.T) {
 	onBeds(t, func(t *testing.T, b *bed) {

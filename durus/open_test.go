@@ -3,14 +3,22 @@ package durus
 import (
 	"errors"
 	"io/fs"
+	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
+
+	"github.com/durusdb/durus/vfs"
 )
 
 // A path that leads nowhere: the error says what to do about it.
 func TestOpenOfNothing(t *testing.T) {
 	dir := t.TempDir()
+	link := filepath.Join(dir, "link.durus")
+	if err := os.Symlink(filepath.Join(dir, "gone.durus"), link); err != nil && runtime.GOOS != "windows" {
+		t.Fatal(err)
+	}
 	for _, c := range []struct {
 		name, path string
 		opts       *Options
@@ -18,6 +26,7 @@ func TestOpenOfNothing(t *testing.T) {
 	}{
 		{"no path", "", nil, "give the name of a file"},
 		{"no directory", filepath.Join(dir, "none", "x.durus"), nil, "its directory must exist"},
+		{"a link that leads nowhere", link, nil, "a link must lead to a file"},
 		{"MustExist", filepath.Join(dir, "x.durus"), &Options{MustExist: true}, "check the path"},
 		{"ReadOnly", filepath.Join(dir, "x.durus"), &Options{ReadOnly: true}, "check the path"},
 	} {
@@ -27,5 +36,18 @@ func TestOpenOfNothing(t *testing.T) {
 				t.Errorf("%v, want that it says %q", err, c.says)
 			}
 		})
+	}
+}
+
+// A name that ends like that of a directory makes no file of the same name.
+func TestOpenOfDirectory(t *testing.T) {
+	dir := t.TempDir()
+	for _, path := range []string{dir, dir + "/", filepath.Join(dir, "none") + "/"} {
+		if db, err := Open(path, nil); db != nil || !errors.Is(err, vfs.ErrNotRegular) || !strings.Contains(err.Error(), dir) {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(dir, "none")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("something was made: %v", err)
 	}
 }

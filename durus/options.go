@@ -139,5 +139,6 @@ func (o Options) resolved() Options {
 	if o.Types == nil {
 		o.Types = registered
 	}
+	o.Types.ready()
 	return o
 }

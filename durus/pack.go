@@ -36,6 +36,9 @@ func (db *DB) Pack(ctx context.Context, opts pack.Options) (pack.Report, error) 
 	if db.opts.ReadOnly && !opts.DryRun {
 		return pack.Report{}, fmt.Errorf("%w: %s was opened with Options.ReadOnly", ErrReadOnly, db.path)
 	}
+	if err := db.running.open(); err != nil {
+		return pack.Report{}, err
+	}
 	if db.packer == nil {
 		return pack.Report{}, errors.New("durus: this storage cannot be packed")
 	}

@@ -7,7 +7,8 @@ import (
 )
 
 // Root is a named, typed entry point of databases: where a program begins to
-// look. It is a value without state and may be a package variable.
+// look. It is a value without state and may be a package variable. NewRoot makes
+// it; the zero value leads nowhere (ErrNotFound).
 //
 // The names of all roots of a database are in its root directory, the object
 // with OID 1. A name that it holds never leads anywhere else, so finding a
@@ -68,6 +69,9 @@ func (r Root[T]) Edit(s Session) (*T, error) {
 // not exist and that the session cannot create it.
 func (r Root[T]) ref(s Session) (Ref[T], error) {
 	c := s.core()
+	if r.name == "" {
+		return Ref[T]{}, fmt.Errorf("%w: a Root without a name: NewRoot gives it one", ErrNotFound)
+	}
 	found, err := c.binding(r.name)
 	if err != nil || !found.IsNil() || !c.writable {
 		return As[T](found), err

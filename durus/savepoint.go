@@ -128,6 +128,9 @@ func (c *core) save(sp *Savepoint) error {
 // the Rollback of an earlier savepoint, and I/O errors, which stick.
 func (sp *Savepoint) Rollback() error {
 	tx := sp.tx
+	if tx == nil {
+		return errNever
+	}
 	c := &tx.c
 	if err := c.usable(); err != nil {
 		return err

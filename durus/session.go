@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"sync/atomic"
 
 	"github.com/durusdb/durus/internal/codec"
@@ -139,6 +140,9 @@ func (e *edited) stored() string {
 
 // usable tells whether the session may still be used.
 func (c *core) usable() error {
+	if c.work == nil {
+		return errNever
+	}
 	if c.indexing {
 		return c.stick(errIndexing)
 	}
@@ -150,6 +154,9 @@ func (c *core) usable() error {
 	}
 	return nil
 }
+
+// errNever is the error of the zero Tx, Connection and Savepoint.
+var errNever = fmt.Errorf("%w: it never began: View, Update, Begin and Connect begin one", ErrTxDone)
 
 // mayWrite is usable for writes.
 func (c *core) mayWrite() error {
@@ -163,6 +170,14 @@ func (c *core) mayWrite() error {
 		return fmt.Errorf("%w: %s was opened with Options.ReadOnly", ErrReadOnly, c.db.path)
 	}
 	return fmt.Errorf("%w: this transaction only reads: use Update", ErrReadOnly)
+}
+
+// snapshot is the newest transaction that the session sees.
+func (c *core) snapshot() TID {
+	if c.snap == nil { // it never began
+		return 0
+	}
+	return c.snap.TID()
 }
 
 // err returns the error that sticks.
@@ -219,6 +234,9 @@ func (c *core) takeEdited(e *edited, pos storage.Position) {
 
 // holder returns the object that a pointer given to Add is of already.
 func (c *core) holder(v any) (OID, bool) {
+	if !hasIdentity(v) {
+		return 0, false
+	}
 	if c.ptrs == nil {
 		c.ptrs = make(map[any]OID, len(c.dirty)+1)
 		for _, e := range c.dirty {
@@ -228,6 +246,10 @@ func (c *core) holder(v any) (OID, bool) {
 	oid, ok := c.ptrs[v]
 	return oid, ok
 }
+
+// hasIdentity tells whether the pointer v leads to no other variable of its
+// type: all those without a size may lie at one address.
+func hasIdentity(v any) bool { return reflect.TypeOf(v).Elem().Size() > 0 }
 
 // observe returns the session's snapshot, for something that depends on it until
 // the session ends or forgets what it has read.
@@ -252,5 +274,5 @@ func (c *core) find(oid OID) (storage.Position, error) {
 }
 
 func (c *core) notFound(oid OID) error {
-	return fmt.Errorf("%w: object %s is not in %s at transaction %s", ErrNotFound, oid, c.db.path, c.snap.TID())
+	return fmt.Errorf("%w: object %d is not in %s at transaction %s", ErrNotFound, oid, c.db.path, c.snap.TID())
 }

@@ -26,6 +26,9 @@ type counters struct {
 
 // Stats returns the counters, each of them as of some moment during the call.
 func (db *DB) Stats() Stats {
+	if db.st == nil { // it was never opened
+		return Stats{}
+	}
 	s := Stats{
 		Stats:       db.st.Stats(),
 		Retries:     db.counters.retries.Load(),

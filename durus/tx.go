@@ -139,7 +139,7 @@ func (tx *Tx) Context() context.Context {
 func (tx *Tx) Err() error { return tx.c.err() }
 
 // Snapshot is the newest transaction that this one sees.
-func (tx *Tx) Snapshot() TID { return tx.c.snap.TID() }
+func (tx *Tx) Snapshot() TID { return tx.c.snapshot() }
 
 // Attempt is 1 on the first run of the function given to Update, 2 on the
 // second, and so on.
@@ -158,8 +158,12 @@ func (tx *Tx) Describe(user, description string, ext map[string]string) {
 // OnCommit registers a function to be called after this attempt has been
 // committed and is durable, on the caller's goroutine, before Update or Commit
 // returns. Functions run in the order in which they were registered, and not
-// at all when the transaction fails. A View never calls them.
+// at all when the transaction fails. A View never calls them. It panics when fn is
+// nil: at the commit it would be too late.
 func (tx *Tx) OnCommit(fn func(TID)) {
+	if fn == nil {
+		panic("durus: OnCommit of a nil function: give it one, or do not call it")
+	}
 	if tx.c.writable {
 		tx.onCommit = append(tx.onCommit, fn)
 	}
@@ -188,6 +192,9 @@ func (tx *Tx) Commit() error {
 func (tx *Tx) Rollback() error {
 	if tx.managed {
 		return tx.c.stick(errManaged)
+	}
+	if tx.c.work == nil {
+		return errNever
 	}
 	if !tx.c.over.Load() {
 		tx.c.stick(tx.c.shared.verify(&tx.c))

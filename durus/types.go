@@ -13,8 +13,10 @@ import (
 // Types is a set of registered types: which Go type has which class name in
 // the file. Programs normally use the one that Register fills; a separate one
 // (NewTypes, Options.Types) is for tests and for programs that open databases
-// of different families. It is safe for use by many goroutines.
+// of different families. It is safe for use by many goroutines. The zero value is
+// what NewTypes returns.
 type Types struct {
+	own    sync.Once    // enters the types of this package
 	mu     sync.RWMutex // guards the maps; a typeInfo is immutable
 	byName map[string]*typeInfo
 	byType map[reflect.Type]*typeInfo
@@ -43,20 +45,28 @@ type typeInfo struct {
 	twice   string             // the name of an index that was declared twice, "" if none was
 }
 
-// Type is a registered type.
+// Type is a registered type. The zero value is none: it has no name.
 type Type struct{ info *typeInfo }
 
 // Name is the name of the class in the file.
-func (t Type) Name() string { return t.info.name }
+func (t Type) Name() string { return t.known().name }
 
 // Version is the version that was given with Version, 0 for none.
-func (t Type) Version() int { return t.info.version }
+func (t Type) Version() int { return t.known().version }
 
 // GoType is the registered struct type.
-func (t Type) GoType() reflect.Type { return t.info.goType }
+func (t Type) GoType() reflect.Type { return t.known().goType }
 
 // String is the name of the class.
-func (t Type) String() string { return t.info.name }
+func (t Type) String() string { return t.known().name }
+
+// known is what is known of the type: of the zero Type nothing.
+func (t Type) known() *typeInfo {
+	if t.info == nil {
+		return &typeInfo{}
+	}
+	return t.info
+}
 
 // TypeOption is an option of Register.
 type TypeOption func(*typeInfo)
@@ -72,13 +82,21 @@ var registered = NewTypes()
 
 // NewTypes returns a set without types of the program's.
 func NewTypes() *Types {
-	ts := &Types{byName: map[string]*typeInfo{}, byType: map[reflect.Type]*typeInfo{}}
+	ts := new(Types)
+	ts.ready()
+	return ts
+}
+
+// ready enters the types of this package.
+func (ts *Types) ready() { ts.own.Do(ts.addOwn) }
+
+func (ts *Types) addOwn() {
+	ts.byName, ts.byType = map[string]*typeInfo{}, map[reflect.Type]*typeInfo{}
 	for _, own := range []*typeInfo{newInfo[directory](directoryClass), newInfo[tableRecord](tableClass), newInfo[tablesDirectory](tablesClass)} {
 		if _, err := ts.add(own); err != nil {
 			panic(err) // our own type
 		}
 	}
-	return ts
 }
 
 // Register gives the struct type T a stable name in database files, normally
@@ -97,8 +115,15 @@ func Register[T any](name string, opts ...TypeOption) Type {
 
 // RegisterIn is Register for a set of its own.
 func RegisterIn[T any](ts *Types, name string, opts ...TypeOption) Type {
+	if ts == nil {
+		panic(fmt.Errorf("durus: RegisterIn[%s](%q): the Types are nil: NewTypes makes some", reflect.TypeFor[T](), name))
+	}
+	ts.ready()
 	info := newInfo[T](name)
 	for _, o := range opts {
+		if o == nil {
+			panic(fmt.Errorf("durus: Register[%s](%q): an option is nil: leave it out", info.goType, name))
+		}
 		o(info)
 	}
 	err := checkType(info)

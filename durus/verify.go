@@ -27,14 +27,14 @@ type verifier interface {
 // Errors: ErrClosed, ErrRewound, those of ctx and of reading, and
 // errors.ErrUnsupported when the storage cannot be verified. Close waits for it.
 func (db *DB) Verify(ctx context.Context) (VerifyReport, error) {
-	v, ok := db.st.(verifier)
-	if !ok {
-		return VerifyReport{}, errors.ErrUnsupported
-	}
 	if err := db.running.enter(); err != nil {
 		return VerifyReport{}, err
 	}
 	defer db.running.leave()
+	v, ok := db.st.(verifier)
+	if !ok {
+		return VerifyReport{}, errors.ErrUnsupported
+	}
 	r, err := v.VerifyRecords(ctx, check.Payload, nil)
 	if err != nil {
 		return VerifyReport{}, err

@@ -51,14 +51,14 @@ type Change struct {
 // loops, which share what wakes them; while nothing is committed they hardly run.
 func (db *DB) Watch(ctx context.Context, after TID) iter.Seq2[Change, error] {
 	return func(yield func(Change, error) bool) {
-		ctx, cancel := context.WithCancel(ctx)
-		defer cancel()
-		defer context.AfterFunc(db.life, cancel)()
 		cursor, err := db.follow(after)
 		if err != nil {
 			yield(Change{}, err)
 			return
 		}
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		defer context.AfterFunc(db.life, cancel)()
 		defer cursor.Close()
 		for {
 			c, err := db.next(ctx, cursor)

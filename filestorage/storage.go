@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -99,8 +101,10 @@ func Open(path string, opts Options) (*Storage, error) {
 	switch {
 	case path == "":
 		return nil, fmt.Errorf("durus: open: the path is empty: give the name of a file: %w", fs.ErrNotExist)
+	case strings.HasSuffix(filepath.ToSlash(path), "/"): // which Resolve may cut off
+		return nil, fmt.Errorf("durus: open %s: the name of a directory: %w: give the name of a file", path, vfs.ErrNotRegular)
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Errorf("durus: open %s: %w: its directory must exist", path, err)
+		return nil, fmt.Errorf("durus: open %s: %w: check the path: its directory must exist, and a link must lead to a file", path, err)
 	case err != nil:
 		return nil, fmt.Errorf("durus: open %s: %w", path, err)
 	}

@@ -44,13 +44,15 @@ referred to it has changed.`,
 			case tids[0] > tids[1]:
 				return usageError{fmt.Sprintf("%s comes after %s", tids[0], tids[1]), cmd.CommandPath()}
 			}
-			return a.diff(cmd.Context(), args[0], tids[0], tids[1])
+			return a.diff(cmd.Context(), args[0], tids[0], tids[1], len(args) == 2)
 		},
 	}
 	return fileArgs(cmd, 2)
 }
 
-func (a *app) diff(ctx context.Context, path string, from, to storage.TID) error {
+// diff prints what has changed between two states; with one, which the transaction
+// to has left and found, it must be there.
+func (a *app) diff(ctx context.Context, path string, from, to storage.TID, one bool) error {
 	st, err := open(path)
 	if err != nil {
 		return err
@@ -74,6 +76,9 @@ func (a *app) diff(ctx context.Context, path string, from, to storage.TID) error
 	d := &comparison{ctx: ctx, st: st, was: was, now: now}
 	if err := d.collect(from, to); err != nil {
 		return err
+	}
+	if one && d.transactions == 0 {
+		return explain(storage.ErrNotFound, fmt.Sprintf("%s has no transaction %s: durusctl log tells which there are", path, to))
 	}
 	return d.each(func(c *difference) error { return a.printDifference(c) })
 }
@@ -102,6 +107,8 @@ type comparison struct {
 	was, now storage.Snapshot
 	changed  []storage.OID        // sorted; containers once, for all their nodes
 	inner    map[storage.OID]bool // counters that belong to a container
+
+	transactions int // between the two states
 }
 
 // collect finds out what the transactions between the two states have written.
@@ -115,6 +122,7 @@ func (d *comparison) collect(from, to storage.TID) error {
 		if err != nil {
 			return err
 		}
+		d.transactions++
 		for _, oid := range tx.OIDs {
 			if seen[oid] {
 				continue

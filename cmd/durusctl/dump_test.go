@@ -353,3 +353,20 @@ func FuzzLoad(f *testing.F) {
 		}
 	})
 }
+
+// What is no dump is told by its first byte, however long its first line is.
+func TestLoadOfEndlessLine(t *testing.T) {
+	in := &io.LimitedReader{R: zeros{}, N: 1 << 40}
+	l := loaderOf(in)
+	if err := l.fault(l.begin(new(dumpHeader))); !strings.Contains(err.Error(), "line 1 of the dump: no dump") {
+		t.Error(err)
+	}
+	if read := 1<<40 - in.N; read > 1<<16 {
+		t.Errorf("%d bytes were read", read)
+	}
+}
+
+// zeros is /dev/zero.
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }

@@ -128,11 +128,17 @@ func (l *loader) read() error {
 }
 
 func (l *loader) begin(h *dumpHeader) error {
+	errNoDump := fmt.Errorf(`no dump: it does not begin with {"durus_dump":%d`, dumpVersion)
+	// What is no dump may be one endless line, such as /dev/zero.
+	if head, _ := l.in.Peek(1); len(head) == 1 && head[0] != '{' {
+		l.number++
+		return errNoDump
+	}
 	if err := l.read(); err != nil {
 		return err
 	}
 	if err := strict(l.line, h); err != nil || h.Version == 0 {
-		return fmt.Errorf(`no dump: it does not begin with {"durus_dump":%d`, dumpVersion)
+		return errNoDump
 	}
 	if h.Version != dumpVersion {
 		return fmt.Errorf("%w: a dump of version %d, this program knows %d: use a newer program", storage.ErrTooNew, h.Version, dumpVersion)

@@ -35,6 +35,8 @@ func openWith(path string, opts filestorage.Options) (*filestorage.Storage, erro
 // explainOpen says what to do about a database that cannot be opened.
 func explainOpen(path string, err error) error {
 	switch {
+	case path == "":
+		return explain(err, "the name of the file is empty: name the database file")
 	case errors.Is(err, storage.ErrCorrupt), errors.Is(err, storage.ErrTooNew), errors.Is(err, storage.ErrNotDurus):
 		return err // says itself what to do
 	case errors.Is(err, fs.ErrNotExist):
