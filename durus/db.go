@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/durusdb/durus/storage"
 )
@@ -62,7 +64,7 @@ func open(st storage.Storage, opts Options, path string) (*DB, error) {
 // Close waits for running transactions, makes everything durable and closes
 // the file. Every later use of the handle is ErrClosed; Close again returns
 // what the first one did. It must not be called inside a transaction, for
-// which it would wait. Connections are not waited for: their uncommitted
+// which it would wait; after some seconds of waiting it logs that. Connections are not waited for: their uncommitted
 // changes are lost. Loops over Watch end with ErrClosed.
 func (db *DB) Close() error {
 	if db.st == nil {
@@ -70,11 +72,25 @@ func (db *DB) Close() error {
 	}
 	db.closing.Do(func() {
 		db.end()
+		warn := time.AfterFunc(closePatience, db.warnClosing)
 		db.running.close()
+		warn.Stop()
 		db.closeErr = db.st.Close()
 		tags.release(db.tag)
 	})
 	return db.closeErr
+}
+
+// closePatience is how long Close waits for transactions without a word.
+const closePatience = 5 * time.Second
+
+// warnClosing says what Close waits for.
+func (db *DB) warnClosing() {
+	logger := db.opts.Logger
+	if logger == nil {
+		logger = slog.Default()
+	}
+	logger.Warn("durus: Close waits for transactions", "path", db.path, "transactions", db.running.count())
 }
 
 // Path is the name that the database was opened with.
@@ -150,6 +166,9 @@ func (r *running) open() error {
 	}
 	return nil
 }
+
+// count is how many have entered and not left.
+func (r *running) count() int64 { return r.state.Load() &^ closedFlag }
 
 // close lets nobody in any more and waits until all have left. It is called once.
 func (r *running) close() {

@@ -455,12 +455,16 @@ func TestRoots(t *testing.T) {
 			}
 			return nil
 		})
-		defer func() {
-			if recover() == nil {
-				t.Error("a root without a name")
-			}
-		}()
-		NewRoot[account]("")
+		for _, name := range []string{"", "a\nb", tablesName} {
+			func() {
+				defer func() {
+					if recover() == nil {
+						t.Errorf("a root named %q", name)
+					}
+				}()
+				NewRoot[account](name)
+			}()
+		}
 	})
 }
 

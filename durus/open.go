@@ -21,6 +21,9 @@ func Open(path string, opts *Options) (*DB, error) {
 	if opts != nil {
 		o = *opts
 	}
+	if err := o.check(); err != nil {
+		return nil, err
+	}
 	if o.FS == nil {
 		o.FS = posix.New()
 	}

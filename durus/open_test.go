@@ -39,6 +39,19 @@ func TestOpenOfNothing(t *testing.T) {
 	}
 }
 
+// What is no option is refused before a file is made.
+func TestOpenOptions(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x.durus")
+	for says, o := range map[string]Options{"Options.Sync is 3": {Sync: 3}, "Options.Isolation is 2": {Isolation: 2}, "Options.Check is 99": {Check: 99}} {
+		if db, err := Open(path, &o); db != nil || err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%s: %v", says, err)
+		}
+	}
+	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("something was made: %v", err)
+	}
+}
+
 // A name that ends like that of a directory makes no file of the same name.
 func TestOpenOfDirectory(t *testing.T) {
 	dir := t.TempDir()

@@ -1,6 +1,7 @@
 package durus
 
 import (
+	"fmt"
 	"io/fs"
 	"log/slog"
 	"testing"
@@ -121,6 +122,25 @@ const (
 	defaultRetries    = 20
 	defaultCacheBytes = 64 << 20
 )
+
+// check refuses what is no option, before anything is made.
+func (o *Options) check() error {
+	for _, f := range []struct {
+		name  string
+		value uint8
+		last  uint8
+		are   string
+	}{
+		{"Sync", uint8(o.Sync), uint8(SyncNever), "SyncAlways, SyncInterval and SyncNever"},
+		{"Isolation", uint8(o.Isolation), uint8(SnapshotIsolation), "Serializable and SnapshotIsolation"},
+		{"Check", uint8(o.Check), uint8(CheckRerun), "CheckAuto, CheckNothing, CheckShared and CheckRerun"},
+	} {
+		if f.value > f.last {
+			return fmt.Errorf("durus: open: Options.%s is %d: there are %s", f.name, f.value, f.are)
+		}
+	}
+	return nil
+}
 
 // resolved returns the options with defaults filled in.
 func (o Options) resolved() Options {

@@ -149,6 +149,8 @@ func TestRefusals(t *testing.T) {
 			`durus: Register[durus.acceptable2](""): a class name is 1 or more bytes of UTF-8: give it one`},
 		{refuse[acceptable2]("\xff"),
 			`durus: Register[durus.acceptable2]("\xff"): a class name is 1 or more bytes of UTF-8: give it one`},
+		{refuse[acceptable2]("a\nb"),
+			`durus: Register[durus.acceptable2]("a\nb"): a class name has no control characters, which would not be seen where it is shown: leave them out`},
 		{refuse[acceptable2](strings.Repeat("x", 1023), Version(1)),
 			`durus: Register[durus.acceptable2]("` + strings.Repeat("x", 1023) + `"): a class name takes at most 1024 bytes, with its version: choose a shorter one`},
 		{refuse[acceptable2]("durus.X"),

@@ -1,10 +1,12 @@
 package durus
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"runtime"
 	"strings"
 	"sync"
@@ -320,6 +322,31 @@ func TestViewOutlived(t *testing.T) {
 		}
 		wg.Wait()
 	})
+}
+
+// What Close waits for is in the log.
+func TestCloseTells(t *testing.T) {
+	var log bytes.Buffer
+	db := memBed(t).db(Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	tx, err := db.Begin(t.Context(), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	closed := make(chan error)
+	go func() { closed <- db.Close() }()
+	for db.running.open() == nil {
+		time.Sleep(time.Millisecond)
+	}
+	db.warnClosing() // as it does itself, later
+	if err := tx.Rollback(); err != nil {
+		t.Error(err)
+	}
+	if err := <-closed; err != nil {
+		t.Error(err)
+	}
+	if text := log.String(); !strings.Contains(text, "Close waits for transactions") || !strings.Contains(text, "transactions=1") {
+		t.Errorf("the log says %q", text)
+	}
 }
 
 // D2, D10: Close waits for what runs; later use is ErrClosed.

@@ -295,7 +295,7 @@ func (p *Packing) room(n int64) error {
 	if err != nil || free >= n+reserve {
 		return nil // who cannot tell is no reason to stop; writing will tell
 	}
-	return fmt.Errorf("durus: pack %s: only %d bytes are free on its disk, and a pack writes a new file beside the old one: make room, or pack a copy elsewhere; nothing was changed: %w", p.s.path, free, syscall.ENOSPC)
+	return fmt.Errorf("durus: pack %s: %d bytes are free on its disk and it wants %d now, more before it is done, since it writes a new file beside the old one (durusctl pack --dry-run tells how large): make room, or pack a copy elsewhere; nothing was changed: %w", p.s.path, free, n+reserve, syscall.ENOSPC)
 }
 
 // settleAdmin decides, at one moment, what the begin of the new file says of

@@ -5,6 +5,7 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -79,6 +80,8 @@ func ClassFault(name string, version int) string {
 	switch {
 	case name == "" || !utf8.ValidString(name):
 		return "a class name is 1 or more bytes of UTF-8: give it one"
+	case strings.ContainsFunc(name, unicode.IsControl):
+		return "a class name has no control characters, which would not be seen where it is shown: leave them out"
 	case len(name) > MaxClassName || version > 0 && len(BaseName(name, MaxVersion)) > MaxClassName:
 		return fmt.Sprintf("a class name takes at most %d bytes, with its version: choose a shorter one", MaxClassName)
 	case strings.HasPrefix(name, ReservedClasses):
