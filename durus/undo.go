@@ -54,8 +54,10 @@ func describeUndo(tids []TID) string {
 // commit.
 //
 // An object gets the state back that it had before, byte for byte, of whatever
-// version of its class. It must be as the undone transaction left it, or
-// already as it was before; if its class has a Merge, that may settle the
+// version of its class. It must be as the undone transaction left it. If
+// everything that it has changed is as it was before, there is nothing to do; if only
+// some of it is, that is a conflict: a later transaction may have made it so by
+// chance. If an object's class has a Merge, that may settle a
 // difference (base: what the undone transaction left; theirs: what is there
 // now; mine: what was there before). A container is undone by what changed in
 // it: a key that was put, changed or deleted gets its old value back, or goes
@@ -149,6 +151,8 @@ type undoing struct {
 
 	rows      []row // what may have to be in step with indexes
 	conflicts []ConflictObject
+	changed   bool             // something came back
+	settled   []ConflictObject // what was as before already: conflicts, if something came back
 }
 
 // undo undoes one transaction.
@@ -166,6 +170,9 @@ func (c *core) undo(tid TID, report func(Undone)) error {
 		if err := undo(f); err != nil {
 			return err
 		}
+	}
+	if u.changed {
+		u.conflicts = append(u.conflicts, u.settled...)
 	}
 	if len(u.conflicts) == 0 {
 		if err := u.tables(); err != nil {
@@ -257,8 +264,19 @@ const maxConflicts = 16
 // conflict notes what stands against the undo: the state of object at, which
 // is oid or a node of it.
 func (u *undoing) conflict(oid OID, class, reason string, at OID) {
-	if len(u.conflicts) == maxConflicts {
-		return
+	u.conflicts = u.note(u.conflicts, oid, class, reason, at)
+}
+
+// settle notes what is already as it was before. Where all is, there is nothing
+// to do; where only some is, a later transaction may have made it so by chance
+// and not to undo anything, and what comes back beside it would count twice.
+func (u *undoing) settle(oid OID, class, what string, at OID) {
+	u.settled = u.note(u.settled, oid, class, what+" is what it was before, and other things that were changed with it are not", at)
+}
+
+func (u *undoing) note(list []ConflictObject, oid OID, class, reason string, at OID) []ConflictObject {
+	if len(list) == maxConflicts {
+		return list
 	}
 	o := ConflictObject{OID: oid, Class: class, Base: u.info.TID, Reason: reason}
 	if pos, err := u.c.snap.Find(at); err == nil {
@@ -266,10 +284,11 @@ func (u *undoing) conflict(oid OID, class, reason string, at OID) {
 			o.Committed = tid
 		}
 	}
-	u.conflicts = append(u.conflicts, o)
+	return append(list, o)
 }
 
 func (u *undoing) done(oid OID, class, change string) {
+	u.changed = true
 	if u.report != nil {
 		u.report(Undone{oid, class, change})
 	}

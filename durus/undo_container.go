@@ -78,6 +78,7 @@ func (u *undoing) tree(t *touchedContainer) error {
 		case err != nil:
 			return err
 		case found == ch.Was && bytes.Equal(value, ch.Before):
+			u.settle(t.oid, t.class, "key "+collection.Spell(ch.Key), u.leaf(tree, ch.Key))
 		case found != ch.Is || !bytes.Equal(value, ch.Now):
 			u.conflict(t.oid, t.class, "key "+collection.Spell(ch.Key)+" has changed since", u.leaf(tree, ch.Key))
 			continue
@@ -212,8 +213,12 @@ func (u *undoing) listLeaf(list *collection.List, i int) OID {
 func (u *undoing) listChange(t *touchedContainer, p encodedList, ch *collection.ListChange) error {
 	if !ch.Moves() {
 		value, ok, err := p.encodedAt(ch.At)
-		if err != nil || ok && bytes.Equal(value, ch.Before[0]) {
+		if err != nil {
 			return err
+		}
+		if ok && bytes.Equal(value, ch.Before[0]) {
+			u.settle(t.oid, t.class, fmt.Sprintf("index %d", ch.At), u.listLeaf(&collection.List{OID: uint64(t.oid)}, ch.At))
+			return nil
 		}
 		if !ok || !bytes.Equal(value, ch.Now[0]) {
 			u.conflict(t.oid, t.class, fmt.Sprintf("index %d has changed since", ch.At), u.listLeaf(&collection.List{OID: uint64(t.oid)}, ch.At))

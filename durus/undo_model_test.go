@@ -76,11 +76,16 @@ func (s *undoStep) mixed() bool {
 // undo is the undo of a step in another state; ok is false if something later
 // depends on it.
 func (s *undoStep) undo(w *undoWorld) (ok bool) {
+	changed, settled := false, false // something comes back; something is as before already
 	ok = true
 	for i := range w.objects {
-		if s.was.objects[i] != s.left.objects[i] && w.objects[i] != s.was.objects[i] {
-			ok = ok && w.objects[i] == s.left.objects[i]
-			w.objects[i] = s.was.objects[i]
+		switch was, left, now := s.was.objects[i], s.left.objects[i], w.objects[i]; {
+		case was == left:
+		case now == was:
+			settled = true
+		default:
+			ok = ok && now == left
+			w.objects[i], changed = was, true
 		}
 	}
 	keys := maps.Clone(s.was.numbers)
@@ -90,7 +95,10 @@ func (s *undoStep) undo(w *undoWorld) (ok bool) {
 		left, isThere := s.left.numbers[k]
 		now, there := w.numbers[k]
 		switch {
-		case was == left && wasThere == isThere, now == was && there == wasThere:
+		case was == left && wasThere == isThere:
+			continue
+		case now == was && there == wasThere:
+			settled = true
 			continue
 		case now != left || there != isThere:
 			ok = false
@@ -99,25 +107,29 @@ func (s *undoStep) undo(w *undoWorld) (ok bool) {
 		default:
 			delete(w.numbers, k)
 		}
+		changed = true
 	}
 	if len(s.before) == len(s.now) {
 		for i := range s.before {
 			k := s.at + i
 			switch {
-			case s.before[i] == s.now[i], k < len(w.log) && w.log[k] == s.before[i]:
+			case s.before[i] == s.now[i]:
+			case k < len(w.log) && w.log[k] == s.before[i]:
+				settled = true
 			case k >= len(w.log) || w.log[k] != s.now[i]:
 				ok = false
 			default:
-				w.log[k] = s.before[i]
+				w.log[k], changed = s.before[i], true
 			}
 		}
 	} else if len(w.log) < s.at || !slices.Equal(w.log[s.at:], s.left.log[s.at:]) {
 		ok = false
 	} else {
-		w.log = slices.Replace(w.log, s.at, s.at+len(s.now), s.before...)
+		w.log, changed = slices.Replace(w.log, s.at, s.at+len(s.now), s.before...), true
 	}
-	w.hits -= s.left.hits - s.was.hits
-	return ok
+	delta := s.left.hits - s.was.hits
+	w.hits -= delta
+	return ok && !(settled && (changed || delta != 0))
 }
 
 // undoModel is a database and what it should hold.

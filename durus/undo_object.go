@@ -46,6 +46,7 @@ func (u *undoing) object(oid OID) error {
 		u.conflict(oid, left.name(), "which tables and indexes there are is not undone: build or drop them instead", oid)
 		return nil
 	case now.equal(was):
+		u.settle(oid, left.name(), "it", oid)
 	case now.equal(left):
 		if err := u.exists(oid, added(was.strong, now.strong)...); err != nil {
 			return err
@@ -141,6 +142,7 @@ func (u *undoing) roots(f *footprint) error {
 		}
 		switch now := (*dir)[name].OID(); {
 		case now == was[name].OID():
+			u.settle(directoryOID, directoryClass, fmt.Sprintf("root %q", name), directoryOID)
 			continue
 		case now != left[name].OID():
 			u.conflict(directoryOID, directoryClass, fmt.Sprintf("root %q has become another one since", name), directoryOID)
