@@ -61,10 +61,10 @@ var places = []place{
 	{"counter", "once", func(_ *chaosWorker, s durus.Session, v *Vault, d int64) error { return v.Counter.Add(s, d) }},
 	{"pot", "once", (*chaosWorker).givePot},
 	{"row", "final", func(w *chaosWorker, s durus.Session, v *Vault, d int64) error {
-		return giveRow(w, s, v.Rows, fmt.Sprintf("r%d", w.rnd.IntN(rowKeys)), d)
+		return giveRow(w, s, v.Rows, fmt.Sprintf("r%d", w.rnd.IntN(w.task.Scale*rowKeys)), d)
 	}},
 	{"drawer", "final", func(w *chaosWorker, s durus.Session, v *Vault, d int64) error {
-		return giveRow(w, s, v.Drawer, w.rnd.Int64N(rowKeys), d)
+		return giveRow(w, s, v.Drawer, w.rnd.Int64N(int64(w.task.Scale)*rowKeys), d)
 	}},
 	{"relic", "final", (*chaosWorker).giveRelic},
 }
@@ -97,7 +97,9 @@ func (w *chaosWorker) givePot(s durus.Session, v *Vault, d int64) error {
 	return err
 }
 
-func (w *chaosWorker) treeKey() string { return fmt.Sprintf("key-%03d", w.rnd.IntN(treeKeys)) }
+func (w *chaosWorker) treeKey() string {
+	return fmt.Sprintf("key-%05d", w.rnd.IntN(w.task.Scale*treeKeys))
+}
 
 func (w *chaosWorker) giveTree(s durus.Session, v *Vault, d int64) error {
 	for k, c := range v.Tree.From(s, w.treeKey()) {
@@ -107,7 +109,7 @@ func (w *chaosWorker) giveTree(s durus.Session, v *Vault, d int64) error {
 }
 
 func (w *chaosWorker) giveDict(s durus.Session, v *Vault, d int64) error {
-	k := w.rnd.Int64N(treeKeys)
+	k := w.rnd.Int64N(int64(w.task.Scale) * treeKeys)
 	c, ok, err := v.Dict.Get(s, k)
 	if err != nil {
 		return err
@@ -119,7 +121,7 @@ func (w *chaosWorker) giveDict(s durus.Session, v *Vault, d int64) error {
 }
 
 func (w *chaosWorker) giveList(s durus.Session, v *Vault, d int64) error {
-	i := w.rnd.IntN(40)
+	i := w.rnd.IntN(40 * w.task.Scale)
 	c, err := v.List.Get(s, i)
 	if errors.Is(err, durus.ErrNotFound) {
 		return errNothing
@@ -286,7 +288,7 @@ func (w *chaosWorker) connection() {
 func (w *chaosWorker) reshape() {
 	n := 1 + w.rnd.IntN(3)
 	if w.rnd.IntN(20) == 0 {
-		n = 60
+		n = 60 * w.task.Scale
 	}
 	w.update("shape", func(tx *durus.Tx, v *Vault) error {
 		for range n {
@@ -314,7 +316,7 @@ func (w *chaosWorker) reshapeOne(tx *durus.Tx, v *Vault) error {
 		_, err = v.Tree.Delete(tx, k)
 		return err
 	case 1:
-		k := w.rnd.Int64N(treeKeys)
+		k := w.rnd.Int64N(int64(w.task.Scale) * treeKeys)
 		made, err := v.Dict.Insert(tx, k, empty)
 		if err != nil || made {
 			return err
@@ -332,7 +334,7 @@ func (w *chaosWorker) reshapeOne(tx *durus.Tx, v *Vault) error {
 		}
 		i := w.rnd.IntN(n + 1)
 		switch {
-		case n > 0 && (n > 40 || w.rnd.IntN(3) == 0):
+		case n > 0 && (n > 40*w.task.Scale || w.rnd.IntN(3) == 0):
 			i = w.rnd.IntN(n)
 			c, err := v.List.Get(tx, i)
 			if err != nil || c.Amount != 0 {
@@ -345,7 +347,7 @@ func (w *chaosWorker) reshapeOne(tx *durus.Tx, v *Vault) error {
 			return v.List.Insert(tx, i, empty)
 		}
 	default:
-		k := fmt.Sprint(w.rnd.IntN(50))
+		k := fmt.Sprint(w.rnd.IntN(50 * w.task.Scale))
 		if gone, err := v.Set.Delete(tx, k); err != nil || gone {
 			return err
 		}
@@ -356,13 +358,17 @@ func (w *chaosWorker) reshapeOne(tx *durus.Tx, v *Vault) error {
 // reshapeRows makes, changes and removes rows. Those that go hold nothing, and say
 // that they are gone.
 func (w *chaosWorker) reshapeRows() {
+	n := 1 + w.rnd.IntN(3)
+	if w.rnd.IntN(20) == 0 {
+		n = 10 * w.task.Scale
+	}
 	w.update("rows final", func(tx *durus.Tx, v *Vault) error {
-		for range 1 + w.rnd.IntN(3) {
+		for range n {
 			var err error
 			if w.rnd.IntN(2) == 0 {
-				err = reshapeRow(w, tx, v.Rows, fmt.Sprintf("r%d", w.rnd.IntN(rowKeys)))
+				err = reshapeRow(w, tx, v.Rows, fmt.Sprintf("r%d", w.rnd.IntN(w.task.Scale*rowKeys)))
 			} else {
-				err = reshapeRow(w, tx, v.Drawer, w.rnd.Int64N(rowKeys))
+				err = reshapeRow(w, tx, v.Drawer, w.rnd.Int64N(int64(w.task.Scale)*rowKeys))
 			}
 			if err != nil {
 				return err
@@ -373,7 +379,7 @@ func (w *chaosWorker) reshapeRows() {
 }
 
 func reshapeRow[K comparable](w *chaosWorker, tx *durus.Tx, t durus.Table[K, Row], k K) error {
-	name := fmt.Sprintf("name %d", w.rnd.IntN(3*rowKeys))
+	name := fmt.Sprintf("name %d", w.rnd.IntN(3*w.task.Scale*rowKeys))
 	row, ok, err := t.Edit(tx, k)
 	switch {
 	case err != nil:
@@ -466,10 +472,13 @@ func (w *chaosWorker) moveRelics() {
 // oldProgram does what moveRelics does with an older version of the class.
 func (w *chaosWorker) oldProgram() {
 	o := w.task.Options
-	o.Types, o.FS = oldTypes(), stacks[w.task.Stack]()
-	db, err := durus.Open(w.task.Path, &o)
+	o.Types = oldTypes()
+	db, err := w.open(o)
 	if err != nil {
 		w.fail("%v", err)
+	}
+	if db == nil {
+		return
 	}
 	for range 3 {
 		err := db.Update(w.ctx, func(tx *durus.Tx) error {
