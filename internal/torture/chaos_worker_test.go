@@ -102,8 +102,17 @@ func runChaos(task chaosTask) error {
 	if err := p.close(p.db.Load()); err != nil {
 		return err
 	}
-	if left, err := p.leftOpen(); err != nil || len(left) > 0 {
-		return errors.Join(err, fmt.Errorf("closed, and these files are still open: %q", left))
+	for end := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
+		left, err := p.leftOpen()
+		if err != nil {
+			return err
+		}
+		if len(left) == 0 {
+			break
+		}
+		if time.Now().After(end) { // what an asynchronous storage had begun is over
+			return fmt.Errorf("closed, and these files are still open: %q", left)
+		}
 	}
 	var b strings.Builder
 	for _, w := range workers {

@@ -209,10 +209,12 @@ type clientTask struct {
 
 // stacks are the storages that clients keep the database on, over the files.
 var stacks = map[string]func(files vfs.FS) vfs.FS{
-	"":             func(files vfs.FS) vfs.FS { return files },
-	"async":        func(files vfs.FS) vfs.FS { return async.New(files, async.Options{}) },
-	"cache":        func(files vfs.FS) vfs.FS { return cache.New(files, cache.Options{Bytes: 1 << 20}) },
-	"cached async": func(files vfs.FS) vfs.FS { return cache.New(async.New(files, async.Options{Workers: 3}), cache.Options{}) },
+	"":      func(files vfs.FS) vfs.FS { return files },
+	"async": func(files vfs.FS) vfs.FS { return async.New(files, async.Options{}) },
+	"cache": func(files vfs.FS) vfs.FS { return cache.New(files, cache.Options{Bytes: 1 << 20}) },
+	"cached async": func(files vfs.FS) vfs.FS {
+		return cache.New(async.New(files, async.Options{Workers: 3}), cache.Options{})
+	},
 }
 
 // maxGoroutines of one client process; each has a process number of its own in
