@@ -64,6 +64,10 @@ func open(st storage.Storage, opts Options, path string) (*DB, error) {
 // what the first one did. It must not be called inside a transaction, for
 // which it would wait. Connections are not waited for: their uncommitted
 // changes are lost. Loops over Watch end with ErrClosed.
+//
+// The file is closed with an error, too. What it tells is that something of what
+// was committed without SyncAlways may not be on the disk: the disk's error, or
+// ErrLocked where making it durable took the commit lock.
 func (db *DB) Close() error {
 	db.closing.Do(func() {
 		db.end()
