@@ -65,7 +65,7 @@ func open(st storage.Storage, opts Options, path string) (*DB, error) {
 // which it would wait. Connections are not waited for: their uncommitted
 // changes are lost. Loops over Watch end with ErrClosed.
 //
-// The file is closed with an error, too. What it tells is that something of what
+// After an error the file is closed all the same. It tells that something of what
 // was committed without SyncAlways may not be on the disk: the disk's error, or
 // ErrLocked where making it durable took the commit lock.
 func (db *DB) Close() error {
