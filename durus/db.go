@@ -66,6 +66,10 @@ func open(st storage.Storage, opts Options, path string) (*DB, error) {
 // what the first one did. It must not be called inside a transaction, for
 // which it would wait; after some seconds of waiting it logs that. Connections are not waited for: their uncommitted
 // changes are lost. Loops over Watch end with ErrClosed.
+//
+// After an error the file is closed all the same. It tells that something of what
+// was committed without SyncAlways may not be on the disk: the disk's error, or
+// ErrLocked where making it durable took the commit lock.
 func (db *DB) Close() error {
 	if db.st == nil {
 		return db.running.open()

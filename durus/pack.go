@@ -26,7 +26,8 @@ type packer interface {
 // before the new file is in place; then, and after any error, the database is
 // what it was. Errors: ErrPacking (another pack runs, in whatever process),
 // ErrReadOnly, ErrCorrupt (a record that can be reached is damaged: what it
-// refers to is not known), ErrClosed, ErrRewound, a full disk (Is
+// refers to is not known), ErrClosed, ErrLocked, ErrRewound (the file was restored
+// or replaced meanwhile, and not by another pack), a full disk (Is
 // syscall.ENOSPC), and vfs.ErrNotSupported: the storage cannot replace files, or
 // the file has several names.
 //

@@ -89,7 +89,14 @@ func runChaosRound(t *testing.T, d time.Duration) {
 		c.trouble(c.rnd.IntN(chaosProcesses))
 	}
 	for _, child := range c.children {
-		child.finish()
+		_ = child.in.Close() // that is its end
+		select {
+		case <-child.exited:
+		case <-time.After(patience):
+		}
+		if !child.dead() {
+			child.wait() // says what it died of
+		}
 	}
 	c.heard.Wait()
 	if t.Failed() {
@@ -116,6 +123,13 @@ func (c *chaos) start(i int) {
 	c.mu.Lock()
 	task.Watched = slices.Clone(c.watched[task.First : task.First+chaosGoroutines])
 	c.mu.Unlock()
+	// The last process has none: at any time somebody can do what he wants.
+	if i < chaosProcesses-1 {
+		task.Weather.Late = []int{0, 20, 200, 0}[c.seed>>10&3]
+		task.Weather.Deadly = []int{0, 0, 3000, 300}[c.seed>>12&3]
+		task.Weather.Full = []int{0, 0, 0, 200}[c.seed>>14&3]
+	}
+	task.Scale = []int{1, 1, 1, 30}[c.seed>>8&3]
 	if i == 1 && c.seed&8 > 0 {
 		task.Options.Isolation = durus.SnapshotIsolation
 	}
@@ -179,6 +193,9 @@ func (c *chaos) number(word string) int {
 func (c *chaos) trouble(i int) {
 	child := c.children[i]
 	switch {
+	case child.dead(): // of the weather
+		c.kills++
+		c.start(i)
 	case !child.alive():
 		child.wait() // says what it died of
 		c.t.Errorf("seed %d: process %d has ended", c.seed, i)
@@ -225,4 +242,13 @@ func (c *chaos) judge() {
 	if time.Since(c.began) > 3*time.Second && len(c.seen) == 0 {
 		c.t.Errorf("seed %d: it shows too little", c.seed)
 	}
+}
+
+// dead tells whether a process was killed.
+func (c *child) dead() bool {
+	if c.alive() {
+		return false
+	}
+	status, ok := c.cmd.ProcessState.Sys().(syscall.WaitStatus)
+	return ok && status.Signaled() && status.Signal() == syscall.SIGKILL
 }

@@ -123,6 +123,9 @@ func (w *chaosWorker) target(db *durus.DB) (found durus.TxInfo) {
 		return found
 	}
 	skip := w.rnd.IntN(20)
+	if w.rnd.IntN(3) > 0 { // the last one
+		skip = 1 << 30
+	}
 	for info, err := range db.Transactions(tid, tid+2000) {
 		if !w.accept(db, err, durus.ErrPacked) {
 			return durus.TxInfo{}

@@ -50,10 +50,13 @@ func (w *chaosWorker) pack() {
 // readOnly looks with a handle that may not write.
 func (w *chaosWorker) readOnly() {
 	o := w.task.Options
-	o.ReadOnly, o.FS = true, stacks[w.task.Stack]()
-	db, err := durus.Open(w.task.Path, &o)
+	o.ReadOnly = true
+	db, err := w.open(o)
 	if err != nil {
 		w.fail("%v", err)
+	}
+	if db == nil {
+		return
 	}
 	for range 1 + w.rnd.IntN(4) {
 		w.look(db, nil)

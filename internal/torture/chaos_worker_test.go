@@ -9,12 +9,14 @@ import (
 	"io/fs"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"runtime/debug"
 	"runtime/pprof"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/durusdb/durus/durus"
@@ -28,8 +30,10 @@ type chaosTask struct {
 	Goroutines int // of this one; workers are numbered through
 	First      int // number of its first worker
 	Seed       uint64
+	Scale      int    // how many keys there are
 	Mix        uint64 // the same for all of a round
 	Stack      string
+	Weather    weather
 	Options    durus.Options
 	Only       string    // names of the only deeds, with commas; empty: all
 	Watched    []watched // what the workers of the process have dealt with before
@@ -74,11 +78,13 @@ const (
 func runChaos(task chaosTask) error {
 	p := &chaosProcess{task: task, ctx: untilEOF(os.Stdin), scenes: make(map[durus.TID]uint64)}
 	p.stamp.Store(time.Now().UnixNano())
-	db, err := p.open()
-	if err != nil {
-		return err
+	for p.db.Load() == nil {
+		db, err := p.open(task.Options)
+		if err != nil {
+			return err
+		}
+		p.db.Store(db)
 	}
-	p.db.Store(db)
 	var all sync.WaitGroup
 	workers := make([]*chaosWorker, task.Goroutines)
 	for i := range workers {
@@ -96,6 +102,18 @@ func runChaos(task chaosTask) error {
 	if err := p.close(p.db.Load()); err != nil {
 		return err
 	}
+	for end := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
+		left, err := p.leftOpen()
+		if err != nil {
+			return err
+		}
+		if len(left) == 0 {
+			break
+		}
+		if time.Now().After(end) { // what an asynchronous storage had begun is over
+			return fmt.Errorf("closed, and these files are still open: %q", left)
+		}
+	}
 	var b strings.Builder
 	for _, w := range workers {
 		for deed, n := range w.counts {
@@ -105,19 +123,39 @@ func runChaos(task chaosTask) error {
 	return tell("done%s", b.String())
 }
 
-func (p *chaosProcess) open() (*durus.DB, error) {
-	o := p.task.Options
-	o.FS = stacks[p.task.Stack]()
-	return durus.Open(p.task.Path, &o)
+// open opens the database; nil if there was no room.
+func (p *chaosProcess) open(o durus.Options) (*durus.DB, error) {
+	o.FS = p.storage()
+	db, err := durus.Open(p.task.Path, &o)
+	if p.task.Weather.Full > 0 && errors.Is(err, syscall.ENOSPC) {
+		return nil, nil
+	}
+	return db, err
 }
 
 // close closes a handle. It makes durable what is not, which may take the lock.
 func (p *chaosProcess) close(db *durus.DB) error {
 	err := db.Close()
-	if p.task.Options.LockTimeout > 0 && errors.Is(err, durus.ErrLocked) {
+	if p.task.Options.LockTimeout > 0 && errors.Is(err, durus.ErrLocked) || p.task.Weather.Full > 0 && errors.Is(err, syscall.ENOSPC) {
 		return nil
 	}
 	return err
+}
+
+// leftOpen are the files of the database that the process has open.
+func (p *chaosProcess) leftOpen() (names []string, err error) {
+	const fds = "/proc/self/fd"
+	entries, err := os.ReadDir(fds)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range entries {
+		name, err := os.Readlink(filepath.Join(fds, e.Name()))
+		if err == nil && strings.HasPrefix(name, p.task.Path) { // "(deleted)" behind it or not
+			names = append(names, name)
+		}
+	}
+	return names, nil
 }
 
 // overlook ends the process when a worker does not come back from a deed.
@@ -242,6 +280,8 @@ func (w *chaosWorker) accept(db *durus.DB, err error, expected ...error) bool {
 	case db != w.db.Load() && errors.Is(err, durus.ErrClosed):
 	case w.task.Options.LockTimeout > 0 && (errors.Is(err, durus.ErrLocked) || errors.Is(err, durus.ErrUnknownOutcome)):
 		w.counts["locked out"]++
+	case w.task.Weather.Full > 0 && errors.Is(err, syscall.ENOSPC):
+		w.counts["full"]++
 	case w.task.Options.MaxRetries > 0 && errors.Is(err, durus.ErrConflict):
 		w.counts["gave up"]++
 	default:
@@ -417,9 +457,12 @@ func (w *chaosWorker) reopen() {
 			w.fail("%v", err)
 		}
 	}
-	fresh, err := w.open()
+	fresh, err := w.open(w.task.Options)
 	if err != nil {
 		w.fail("open: %v", err)
+	}
+	if fresh == nil {
+		return
 	}
 	if err := w.close(w.db.Swap(fresh)); err != nil {
 		w.fail("close: %v", err)

@@ -207,13 +207,14 @@ type clientTask struct {
 	Options              durus.Options
 }
 
-// stacks are the storages that clients keep the database on: all lead to the
-// same files.
-var stacks = map[string]func() vfs.FS{
-	"":             func() vfs.FS { return nil },
-	"async":        func() vfs.FS { return async.New(posix.New(), async.Options{}) },
-	"cache":        func() vfs.FS { return cache.New(posix.New(), cache.Options{Bytes: 1 << 20}) },
-	"cached async": func() vfs.FS { return cache.New(async.New(posix.New(), async.Options{Workers: 3}), cache.Options{}) },
+// stacks are the storages that clients keep the database on, over the files.
+var stacks = map[string]func(files vfs.FS) vfs.FS{
+	"":      func(files vfs.FS) vfs.FS { return files },
+	"async": func(files vfs.FS) vfs.FS { return async.New(files, async.Options{}) },
+	"cache": func(files vfs.FS) vfs.FS { return cache.New(files, cache.Options{Bytes: 1 << 20}) },
+	"cached async": func(files vfs.FS) vfs.FS {
+		return cache.New(async.New(files, async.Options{Workers: 3}), cache.Options{})
+	},
 }
 
 // maxGoroutines of one client process; each has a process number of its own in
@@ -223,7 +224,7 @@ const maxGoroutines = 16
 // runClient runs transactions until its standard input ends.
 func runClient(task clientTask) error {
 	ctx := untilEOF(os.Stdin)
-	task.Options.FS = stacks[task.Stack]()
+	task.Options.FS = stacks[task.Stack](posix.New())
 	handles := make([]*durus.DB, task.Handles)
 	for i := range handles {
 		db, err := durus.Open(task.Path, &task.Options)

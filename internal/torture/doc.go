@@ -22,10 +22,13 @@
 //     (mistakes_test.go).
 //
 // A failed ring keeps its database and event files and says where; it prints
-// its seed always. DURUS_SEED makes children choose the same transactions
-// again, though not the same interleaving. DURUS_KILL_SECONDS makes TestKill
-// longer, DURUS_COPIES makes the copies under load more, and DURUS_TORTURE (or
-// DURUS_CRASH_STATES) turns on the tests of the tests.
+// its seed always. TestTortureChaos has no history and no checkers: it does
+// everything at once, and judges each call and each state by itself.
+//
+// DURUS_SEED makes children choose the same transactions again, though not the
+// same interleaving. DURUS_KILL_SECONDS makes TestKill and TestTortureChaos
+// longer, DURUS_CHAOS narrows the latter, DURUS_COPIES makes the copies under load
+// more, and DURUS_TORTURE (or DURUS_CRASH_STATES) turns on the tests of the tests.
 //
 // The rings are for Linux: they need Pdeathsig, /proc/locks and flock.
 package torture
