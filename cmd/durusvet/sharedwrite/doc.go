@@ -11,8 +11,8 @@
 // In a function, and in the function literals inside of it: an assignment to a
 // field, element or map entry of a shared object, ++ and the like, delete,
 // clear, copy, the functions of slices, maps and sort that change their
-// argument, and a call of a function or method, also of another package, that does
-// one of these to what it is given. A struct that was copied may be written;
+// argument, Add and Table.Insert, which take it over, and a call of a function or
+// method, also of another package, that does one of these to what it is given. A struct that was copied may be written;
 // the slices, maps and pointers in the copy are shared still.
 //
 //	a := durus.Must(ref.Load(tx))

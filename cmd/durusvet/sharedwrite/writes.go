@@ -72,6 +72,34 @@ func (q *query) writesOf(i ssa.Instruction) []write {
 	return nil
 }
 
+// takes returns which argument of a call of package durus becomes an object of the
+// transaction, which it then may change; 0 if none does.
+func takes(call *ssa.CallCommon) (name string, arg int) {
+	name, ok := durusCall(call)
+	if !ok {
+		return "", 0
+	}
+	recv := call.StaticCallee().Signature.Recv()
+	switch {
+	case name == "Add" && recv == nil: // Add(s, v)
+		return name, 1
+	case name == "Insert" && recv != nil && typeName(recv.Type()) == "Table": // t.Insert(s, k, v)
+		return "Table.Insert", 3
+	}
+	return "", 0
+}
+
+// typeName is the name of a named type, or of what a pointer leads to.
+func typeName(t types.Type) string {
+	if p, ok := t.(*types.Pointer); ok {
+		t = p.Elem()
+	}
+	if n, ok := t.(*types.Named); ok {
+		return n.Obj().Name()
+	}
+	return ""
+}
+
 // writesOfCall are the writes of what is called.
 func (q *query) writesOfCall(call *ssa.CallCommon, pos token.Pos) (list []write) {
 	fn := call.StaticCallee()
@@ -80,6 +108,12 @@ func (q *query) writesOfCall(call *ssa.CallCommon, pos token.Pos) (list []write)
 	}
 	if origin := fn.Origin(); origin != nil {
 		fn = origin
+	}
+	if name, i := takes(call); i > 0 {
+		if d := q.shared(call.Args[i]); d.is == yes {
+			return []write{{pos: pos, what: name + " takes over", from: d.from}}
+		}
+		return nil
 	}
 	if obj, ok := fn.Object().(*types.Func); ok && obj.Pkg() != nil && mutators[obj.Pkg().Path()+"."+obj.Name()] && obj.Signature().Recv() == nil {
 		if d := q.shared(call.Args[0]); d.is == yes {

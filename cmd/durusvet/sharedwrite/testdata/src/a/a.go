@@ -118,6 +118,27 @@ func bad(tx *durus.Tx, ref durus.Ref[account], m *model.Account, any durus.AnyRe
 	return nil
 }
 
+// What becomes an object of the transaction must not be another one's.
+func taken(tx *durus.Tx, ref durus.Ref[account], t durus.Table[int, account], b durus.BTree[int, []string]) {
+	a := durus.Must(ref.Load(tx))
+	durus.Must(durus.Add(tx, a))        // want `Add takes over an object that Load gave, which is shared`
+	durus.Must(t.Insert(tx, 1, a))      // want `Table.Insert takes over an object that Load gave`
+	durus.Must(b.Insert(tx, 1, a.Tags)) // it is stored, and stays as it is
+	c := *a
+	durus.Must(durus.Add(tx, &c))
+	durus.Must(t.Insert(tx, 2, &account{Owner: a.Owner}))
+}
+
+func joins(tx *durus.Tx, ref durus.Ref[account], t durus.Table[int, account]) {
+	durus.Must(t.Insert(tx, 1, durus.Must(ref.Edit(tx))))
+}
+
+func addAgain(tx *durus.Tx, a *account) { durus.Must(durus.Add(tx, a)) } // want addAgain:"writes1"
+
+func again(tx *durus.Tx, ref durus.Ref[account]) {
+	addAgain(tx, durus.Must(ref.Load(tx))) // want `addAgain writes to what it is given here`
+}
+
 // What iterators and containers give is shared as well.
 func loops(tx *durus.Tx) {
 	b := durus.Must(root.Load(tx))

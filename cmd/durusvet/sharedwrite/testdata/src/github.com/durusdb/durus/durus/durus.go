@@ -20,6 +20,7 @@ type (
 
 	BTree[K comparable, V any] struct{ h uint64 }
 	List[V any]                struct{ h uint64 }
+	Table[K comparable, T any] struct{ h uint64 }
 )
 
 func (*Tx) Err() error                                                  { return nil }
@@ -42,6 +43,8 @@ func (b *BTree[K, V]) Put(s Session, k K, v V) error                    { b.h++;
 func (b BTree[K, V]) All(s Session) iter.Seq2[K, V]                     { return nil }
 func (l *List[V]) Append(s Session, v V) error                          { l.h++; return nil }
 func (l List[V]) Get(s Session, i int) (v V, err error)                 { return v, nil }
+func (t Table[K, T]) Insert(s Session, k K, v *T) (Ref[T], error)       { return Ref[T]{}, nil }
+func (b BTree[K, V]) Insert(s Session, k K, v V) (bool, error)          { return false, nil }
 func Instances[T any](s Session) iter.Seq2[Ref[T], *T]                  { return nil }
 func Each[K, T any](s Session, r iter.Seq2[K, Ref[T]]) iter.Seq2[K, *T] { return nil }
 
