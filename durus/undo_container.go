@@ -232,7 +232,6 @@ func (u *undoing) listChange(t *touchedContainer, p encodedList, ch *collection.
 		return err
 	}
 	switch {
-	case u.report == nil:
 	case len(ch.Before) == 0:
 		u.done(t.oid, t.class, fmt.Sprintf("index %d: %s goes", ch.At, spellValues(ch.Now)))
 	case len(ch.Now) == 0:
