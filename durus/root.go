@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"strings"
-	"unicode"
 )
 
 // Root is a named, typed entry point of databases: where a program begins to
@@ -26,14 +24,10 @@ const (
 )
 
 // NewRoot returns the entry point with this name. T must be registered before
-// its first use. It panics when the name is empty, has control characters, or is
-// "durus.tables".
+// its first use. It panics when the name is empty, or "durus.tables".
 func NewRoot[T any](name string) Root[T] {
 	if name == "" {
 		panic(fmt.Sprintf("durus: NewRoot[%s]: a root without a name: give it one, the file knows it by that", reflect.TypeFor[T]()))
-	}
-	if strings.ContainsFunc(name, unicode.IsControl) {
-		panic(fmt.Sprintf("durus: NewRoot[%s](%q): control characters would not be seen where the name is shown: leave them out", reflect.TypeFor[T](), name))
 	}
 	if name == tablesName {
 		panic(fmt.Sprintf("durus: NewRoot[%s](%q): the name is taken by the package: choose another", reflect.TypeFor[T](), name))
