@@ -60,12 +60,7 @@ func (a *accident) sees(t *testing.T) []uint64 {
 		t.Fatal(err)
 	}
 	defer p.fs.Kill()
-	snap, err := p.begin(false)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer snap.Release()
-	seen, err := a.read(p, snap)
+	seen, err := a.look(p)
 	if err != nil {
 		t.Fatal(err)
 	}

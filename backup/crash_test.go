@@ -322,12 +322,7 @@ func (a *accident) oneOf(older, newer error, late bool) error {
 	if err != nil {
 		return err
 	}
-	snap, err := p.begin(false)
-	if err != nil {
-		return err
-	}
-	defer snap.Release()
-	seen, err := a.read(p, snap)
+	seen, err := a.look(p)
 	if err != nil {
 		return err
 	}

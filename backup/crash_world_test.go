@@ -215,12 +215,7 @@ func (a *accident) write(p *user, snap storage.Snapshot, n uint64) *storage.Comm
 // view is a View of p: it shows all that must be there, and what it shows must
 // be there from now on.
 func (a *accident) view(p *user) error {
-	snap, err := p.begin(false)
-	if err != nil {
-		return err
-	}
-	defer snap.Release()
-	seen, err := a.read(p, snap)
+	seen, err := a.look(p)
 	if err != nil {
 		return err
 	}
@@ -260,6 +255,16 @@ func (a *accident) check(seen []uint64) error {
 		return fmt.Errorf("commit %d was acknowledged in a file that nobody sees", a.newest)
 	}
 	return nil
+}
+
+// look is read of what is there now.
+func (a *accident) look(p *user) ([]uint64, error) {
+	snap, err := p.begin(false)
+	if err != nil {
+		return nil, err
+	}
+	defer snap.Release()
+	return a.read(p, snap)
 }
 
 // read returns the numbers of all commits of a state, oldest first. Each object
@@ -345,12 +350,7 @@ func (a *accident) readOnly() error {
 	if err != nil {
 		return err
 	}
-	snap, err := p.begin(false)
-	if err != nil {
-		return fmt.Errorf("read only: %w", err)
-	}
-	defer snap.Release()
-	seen, err := a.read(p, snap)
+	seen, err := a.look(p)
 	if err == nil && !slices.Contains(seen, a.brought) {
 		err = fmt.Errorf("it shows commits %v: the restore brings %d", seen, a.brought)
 	}

@@ -48,23 +48,7 @@ func writer(spec string) int {
 	parts := strings.Split(spec, "|")
 	path, kind := parts[0], parts[1]
 	id, _ := strconv.Atoi(parts[2])
-	db, err := Open(path, &Options{MaxRetries: 1000, Sync: SyncNever})
-	if err != nil {
-		fmt.Println("error:", err)
-		return 1
-	}
-	defer db.Close()
-	stop := make(chan struct{})
-	go func() {
-		_, _ = io.Copy(io.Discard, os.Stdin)
-		close(stop)
-	}()
-	for i := 0; ; i++ {
-		select {
-		case <-stop:
-			return 0
-		default:
-		}
+	return live(path, Options{MaxRetries: 1000, Sync: SyncNever}, func(db *DB, i int) error {
 		said := fmt.Sprintf("done %d", i)
 		err := db.Update(context.Background(), func(tx *Tx) error {
 			w, err := theWorkplace.Load(tx)
@@ -86,12 +70,11 @@ func writer(spec string) int {
 			_ = w.Log.Append(tx, fmt.Sprint(id, "/", i))
 			return w.Done.Add(tx, 1)
 		})
-		if err != nil {
-			fmt.Println("error:", err)
-			return 1
+		if err == nil {
+			fmt.Println(said)
 		}
-		fmt.Println(said)
-	}
+		return err
+	})
 }
 
 // worker is a writer and what it has said.

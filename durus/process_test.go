@@ -50,10 +50,10 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// child moves money between two accounts, one way and back, until its standard
-// input ends, and prints a line for each transfer that was committed.
-func child(path string) int {
-	db, err := Open(path, &Options{MaxRetries: 1000})
+// live is the life of a child: it opens the database and takes one step after the
+// other until its standard input ends. What goes wrong it prints.
+func live(path string, o Options, step func(db *DB, n int) error) int {
+	db, err := Open(path, &o)
 	if err != nil {
 		fmt.Println("error:", err)
 		return 1
@@ -64,12 +64,24 @@ func child(path string) int {
 		_, _ = io.Copy(io.Discard, os.Stdin)
 		close(stop)
 	}()
-	for i := int64(0); ; i++ {
+	for n := 0; ; n++ {
 		select {
 		case <-stop:
 			return 0
 		default:
 		}
+		if err := step(db, n); err != nil {
+			fmt.Println("error:", err)
+			return 1
+		}
+	}
+}
+
+// child moves money between two accounts, one way and back, until its standard
+// input ends, and prints a line for each transfer that was committed.
+func child(path string) int {
+	return live(path, Options{MaxRetries: 1000}, func(db *DB, n int) error {
+		i := int64(n)
 		if err := db.Update(context.Background(), func(tx *Tx) error {
 			root, err := theBank.Load(tx)
 			if err != nil {
@@ -88,11 +100,11 @@ func child(path string) int {
 			a.Tags = []string{fmt.Sprint(os.Getpid()), fmt.Sprint(i)}
 			return nil
 		}); err != nil {
-			fmt.Println("error:", err)
-			return 1
+			return err
 		}
 		fmt.Println("done", i)
-	}
+		return nil
+	})
 }
 
 // D1, D4, D10, scenario 25: several processes write one file and one of them is

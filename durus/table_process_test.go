@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -22,30 +21,14 @@ func anEmail() string { return fmt.Sprintf("e%02d", rand.N(60)) }
 // ends, and prints a line for each transaction. It edits them through what is in
 // shop.Others, too, as code does that has never heard of tables.
 func tableChild(path string) int {
-	db, err := Open(path, &Options{MaxRetries: 1000, Types: shopTypes(byEmail, byCity, byAge, byTag)})
-	if err != nil {
-		fmt.Println("error:", err)
-		return 1
-	}
-	defer db.Close()
-	stop := make(chan struct{})
-	go func() {
-		_, _ = io.Copy(io.Discard, os.Stdin)
-		close(stop)
-	}()
-	for {
-		select {
-		case <-stop:
-			return 0
-		default:
-		}
+	return live(path, Options{MaxRetries: 1000, Types: shopTypes(byEmail, byCity, byAge, byTag)}, func(db *DB, _ int) error {
 		err := db.Update(context.Background(), func(tx *Tx) error { tableWork(tx); return nil })
 		if err != nil && !errors.Is(err, ErrUnique) {
-			fmt.Println("error:", err)
-			return 1
+			return err
 		}
 		fmt.Println("done", errors.Is(err, ErrUnique))
-	}
+		return nil
+	})
 }
 
 func tableWork(tx *Tx) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"math/rand/v2"
 	"os"
@@ -68,23 +67,7 @@ func (m move) do(tx *Tx) error {
 // until its standard input ends. It prints a line for each transaction that was
 // acknowledged, and one for each undo that others stand against.
 func undoChild(path string) int {
-	db, err := Open(path, &Options{MaxRetries: 1000})
-	if err != nil {
-		fmt.Println("error:", err)
-		return 1
-	}
-	defer db.Close()
-	stop := make(chan struct{})
-	go func() {
-		_, _ = io.Copy(io.Discard, os.Stdin)
-		close(stop)
-	}()
-	for n := 0; ; n++ {
-		select {
-		case <-stop:
-			return 0
-		default:
-		}
+	return live(path, Options{MaxRetries: 1000}, func(db *DB, n int) error {
 		from := rand.N(purses)
 		m := move{fmt.Sprintf("%d.%d", os.Getpid(), n), from, (from + 1 + rand.N(purses-1)) % purses, 1 + rand.Int64N(50)}
 		tid, err := undoWork(context.Background(), db, m)
@@ -92,12 +75,12 @@ func undoChild(path string) int {
 		case errors.As(err, &conflict):
 			fmt.Println("done: refused")
 		case err != nil:
-			fmt.Println("error:", err)
-			return 1
+			return err
 		default:
 			fmt.Println("done:", tid)
 		}
-	}
+		return nil
+	})
 }
 
 // undoWork is one transaction of a child: the transfer, an undo of one or two of

@@ -43,17 +43,17 @@ open and that you may look into (all, as root), those that write first.`,
 
 // look is what one look shows.
 type look struct {
-	at      time.Time
-	took    time.Duration // since the look before
-	commits uint64        // in that time
-	records uint64        // that they wrote
-	clashes uint64        // conflicts that they had met before
-	growth  int64         // bytes
-	state   *filestorage.LockState
-	objects uint64
-	last    storage.Transaction // the newest; TID 0: none
-	users   []posix.Opener
-	known   bool // users is what there is
+	at        time.Time
+	took      time.Duration // since the look before
+	commits   uint64        // in that time
+	records   uint64        // that they wrote
+	conflicts uint64        // conflicts that they had met before
+	growth    int64         // bytes
+	state     *filestorage.LockState
+	objects   uint64
+	last      storage.Transaction // the newest; TID 0: none
+	users     []posix.Opener
+	known     bool // users is what there is
 }
 
 // rate is n a second.
@@ -124,7 +124,7 @@ func (w *watcher) look(ctx context.Context) (*look, error) {
 			}
 			k.commits++
 			k.records += uint64(len(tx.OIDs))
-			k.clashes += tx.Conflicts()
+			k.conflicts += tx.Conflicts()
 			k.last = tx
 		}
 	}
@@ -186,7 +186,7 @@ type processJSON struct {
 
 func topOf(k *look) topJSON {
 	j := topJSON{
-		Time: timeText(k.at), Seconds: k.took.Seconds(), Commits: k.commits, Records: k.records, Conflicts: k.clashes, Growth: k.growth,
+		Time: timeText(k.at), Seconds: k.took.Seconds(), Commits: k.commits, Records: k.records, Conflicts: k.conflicts, Growth: k.growth,
 		Size: k.state.Size, Lag: k.state.End - k.state.Visible, Objects: k.objects, LastTID: k.last.TID, LockHolder: k.state.Holder,
 	}
 	if k.known {
@@ -209,7 +209,7 @@ func (w *watcher) line(k *look, first bool) {
 	if k.known {
 		processes = strconv.Itoa(len(k.users))
 	}
-	fmt.Fprintf(w.out, topLine+"\n", k.at.UTC().Format("2006-01-02T15:04:05Z"), number(k.rate(float64(k.commits))), number(k.rate(float64(k.clashes))), number(k.rate(float64(k.records))),
+	fmt.Fprintf(w.out, topLine+"\n", k.at.UTC().Format("2006-01-02T15:04:05Z"), number(k.rate(float64(k.commits))), number(k.rate(float64(k.conflicts))), number(k.rate(float64(k.records))),
 		shortSize(int64(k.rate(float64(k.growth)))), shortSize(k.state.Size), shortSize(k.state.End-k.state.Visible), processes)
 }
 
@@ -227,7 +227,7 @@ func (w *watcher) screen(k *look) {
 	w.history = w.history[max(0, len(w.history)-curveLength):]
 	var f facts
 	f.add("commits", fmt.Sprintf("%10s/s  %s", number(k.rate(float64(k.commits))), curve(w.history)))
-	f.add("conflicts", fmt.Sprintf("%10s/s  before they were committed", number(k.rate(float64(k.clashes)))))
+	f.add("conflicts", fmt.Sprintf("%10s/s  before they were committed", number(k.rate(float64(k.conflicts)))))
 	f.add("objects", fmt.Sprintf("%10s/s", number(k.rate(float64(k.records)))))
 	f.add("growth", fmt.Sprintf("%10s/s", shortSize(int64(k.rate(float64(k.growth))))))
 	f.add("size", fmt.Sprintf("%10s, %s", shortSize(k.state.Size), objectCount(int64(k.objects))))

@@ -24,7 +24,7 @@ func TestTopFitsTheScreen(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	k := &look{at: time.Now(), took: time.Second, commits: 30, clashes: 12, state: state, known: true}
+	k := &look{at: time.Now(), took: time.Second, commits: 30, conflicts: 12, state: state, known: true}
 	for i := range 40 {
 		k.users = append(k.users, posix.Opener{PID: i + 1, Command: strings.Repeat("long ", 30)})
 	}
