@@ -354,9 +354,9 @@ func TestStoppedHolder(t *testing.T) {
 	if err := h.Process.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
+	start := time.Now() // before the context's time begins
 	ctx, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
 	defer cancel()
-	start := time.Now()
 	if err := l.Lock(ctx); err != context.DeadlineExceeded {
 		t.Fatalf("Lock = %v", err)
 	}
